@@ -1,0 +1,77 @@
+"""How `meta` passes from a request through a unit into its reply.
+
+Tags: the request's, then the component's, then those of this very reply; the later one wins. Metrics add up.
+The request path gains this unit. The routing is the executor's and stays behind.
+Source: the Seldon Core Python wrapper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from gaal.errors import ComponentError
+from gaal.messages import Json, Message, Meta, Metric
+
+METRIC_TYPES = frozenset({"COUNTER", "GAUGE", "TIMER"})
+
+
+class BadMetric(ComponentError):
+    """A component reported a metric that is none."""
+
+    reason = "MICROSERVICE_BAD_METRIC"
+
+
+def chained(
+    meta: Meta, name: str, origin: str, tags: Mapping[str, Json] | None, metrics: Sequence[Metric] | None
+) -> Meta:
+    """The meta of a reply to a request with `meta`, by the unit `name` at which `origin` stands."""
+    return Meta(
+        meta.puid,
+        {**meta.tags, **tags} if tags else meta.tags,
+        {},
+        {name: origin, **meta.request_path},
+        [*meta.metrics, *metrics] if metrics else meta.metrics,
+    )
+
+
+def merged(messages: Sequence[Message]) -> Meta:
+    """The meta that a combiner starts from: the puid of the first, tags and paths in order, all metrics."""
+    tags: dict[str, Json] = {}
+    path: dict[str, str] = {}
+    metrics: list[Metric] = []
+    for message in messages:
+        tags.update(message.meta.tags)
+        path.update(message.meta.request_path)
+        metrics.extend(message.meta.metrics)
+    return Meta(messages[0].meta.puid, tags, {}, path, metrics)
+
+
+def metrics_of(unit: str, method: str, reported: Any) -> list[Metric]:
+    """What a component's `metrics()` returned, checked.
+
+    A metric that has tags of its own also gets the tag `method`, and the client sees it: the wrapper does so.
+    Raises BadMetric.
+    """
+    if not isinstance(reported, list | tuple):
+        raise _bad_metric(unit, reported)
+    return [_metric(unit, method, each) for each in reported]
+
+
+def _metric(unit: str, method: str, reported: Any) -> Metric:
+    if not isinstance(reported, dict):
+        raise _bad_metric(unit, reported)
+    key, kind, value, tags = (reported.get(field) for field in ("key", "type", "value", "tags"))
+    if not isinstance(key, str) or kind not in METRIC_TYPES or not isinstance(tags or {}, dict):
+        raise _bad_metric(unit, reported)
+    if not isinstance(value, int | float | np.number):
+        raise _bad_metric(unit, reported)
+    return Metric(key, kind, value, {**tags, "method": method} if tags else {})  # type: ignore[arg-type]
+
+
+def _bad_metric(unit: str, reported: Any) -> BadMetric:
+    shown = orjson.dumps(reported, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    return BadMetric(unit, f"Bad metric created during request: {shown}")

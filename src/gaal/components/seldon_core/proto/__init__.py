@@ -1,0 +1,3 @@
+"""The generated modules of the protocol, as components import them."""
+
+__all__: list[str] = []

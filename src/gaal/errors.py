@@ -1,0 +1,158 @@
+"""Everything that can go wrong, grouped by whose fault it is.
+
+* GaalError
+  x MessageError          the caller sent something the protocol forbids
+    + UnsupportedMedia    a content type or encoding that nobody reads here
+    + MessageTooLarge     more bytes than the server takes
+  x NotFound              there is no such path, deployment or unit
+  x MethodNotAllowed      there is such a path, but not for this HTTP method
+  x SettingsError         an option or environment variable has a value that it cannot have; holds every violation
+  x GraphError            the deployment document contradicts itself; holds every violation
+  x ComponentError        the user's code raised, or answered the wrong kind of thing
+    + ComponentRejected   the user's code said no, with a status and a reason of its own
+    + ComponentAnswered   the user's code refused with a whole reply of its own
+    + ComponentLoadError  the user's code could not be found, imported or loaded
+    + InvalidRouting      a router named a branch that is not there
+  x Unavailable           a replica, remote unit or queue cannot take the call now
+    + DeadlineExceeded    the time given was up
+
+An error says the place, the rule and the value. It knows no status codes: `transport/errors.py` has the one
+table from these classes to HTTP and gRPC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gaal.messages import Message
+
+
+class GaalError(Exception):
+    """The root. `reason` is the machine-readable word that the Seldon protocol sends beside the text."""
+
+    reason = "GAAL_ERROR"
+
+
+class MessageError(GaalError):
+    """The caller sent something the protocol forbids."""
+
+    reason = "BAD_REQUEST"
+
+
+class UnsupportedMedia(MessageError):
+    """A content type or content encoding that is not served at this path."""
+
+    reason = "UNSUPPORTED_MEDIA_TYPE"
+
+
+class MessageTooLarge(MessageError):
+    """The message has more bytes than the server takes."""
+
+    reason = "MESSAGE_TOO_LARGE"
+
+
+class NotFound(GaalError):
+    """There is no such path, deployment or unit."""
+
+    reason = "NOT_FOUND"
+
+
+class MethodNotAllowed(GaalError):
+    """The path exists, but not for this HTTP method. `allowed` lists those it has."""
+
+    reason = "METHOD_NOT_ALLOWED"
+
+    def __init__(self, message: str, allowed: Sequence[str]) -> None:
+        super().__init__(message)
+        self.allowed = tuple(allowed)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that a document breaks: where (`spec.predictors[0].graph.type`), which rule, by which value."""
+
+    path: str
+    rule: str
+    value: Any = None
+
+    def __str__(self) -> str:
+        shown = "" if self.value is None else f" (got {self.value!r})"
+        return f"{self.path}: {self.rule}{shown}"
+
+
+class SettingsError(GaalError):
+    """Options or environment variables have values that they cannot have. `violations` has all of them."""
+
+    reason = "BAD_SETTINGS"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = tuple(violations)
+        super().__init__("\n".join(str(violation) for violation in self.violations))
+
+
+class GraphError(GaalError):
+    """The deployment document contradicts itself. `violations` has everything that is wrong, not only the first."""
+
+    reason = "BAD_GRAPH"
+
+    def __init__(self, source: str, violations: Sequence[Violation]) -> None:
+        self.source = source
+        self.violations = tuple(violations)
+        lines = "\n".join(f"  {violation}" for violation in self.violations)
+        super().__init__(f"{source}: {len(self.violations)} violation(s)\n{lines}")
+
+
+class ComponentError(GaalError):
+    """The code of a unit raised, or answered the wrong kind of thing."""
+
+    reason = "MICROSERVICE_INTERNAL_ERROR"
+
+    def __init__(self, unit: str, what: str) -> None:
+        super().__init__(f'unit "{unit}": {what}')
+        self.unit = unit
+        self.what = what
+
+
+class ComponentRejected(ComponentError):
+    """The code of a unit refused the request on purpose, with an HTTP status and a reason of its own."""
+
+    def __init__(self, unit: str, what: str, http_status: int, reason: str) -> None:
+        super().__init__(unit, what)
+        self.http_status = http_status
+        self.reason = reason
+
+
+class ComponentAnswered(ComponentError):
+    """A raw method gave a reply whose `status.code` is an HTTP status other than 200. The graph ends with it."""
+
+    def __init__(self, unit: str, reply: Message, http_status: int) -> None:
+        super().__init__(unit, f"answered with status {http_status}")
+        self.reply = reply
+        self.http_status = http_status
+
+
+class ComponentLoadError(ComponentError):
+    """The code of a unit could not be found, imported, constructed or loaded."""
+
+    reason = "COMPONENT_LOAD"
+
+
+class InvalidRouting(ComponentError):
+    """A router named a branch that is not there."""
+
+    reason = "INVALID_ROUTING"
+
+
+class Unavailable(GaalError):
+    """A replica, remote unit or queue cannot take the call now."""
+
+    reason = "UNAVAILABLE"
+
+
+class DeadlineExceeded(Unavailable):
+    """The time that the caller or the deployment gave was up."""
+
+    reason = "DEADLINE_EXCEEDED"

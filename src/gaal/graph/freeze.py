@@ -1,0 +1,97 @@
+"""From a document that keeps every rule to the frozen form that the rest of Gaal works with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gaal.graph import names, parameters, unit_code
+from gaal.graph.annotations import GRPC_TIMEOUT, PLACEMENT, REST_TIMEOUT, Annotations, of_document, of_predictor
+from gaal.graph.deployment import (
+    Deployment,
+    Endpoint,
+    Method,
+    Parameter,
+    Placement,
+    PredictiveUnit,
+    Predictor,
+    UnitType,
+)
+from gaal.graph.schema import Document, Unit
+from gaal.graph.schema import Predictor as WrittenPredictor
+
+
+def frozen(document: Document, warnings: Sequence[str]) -> Deployment:
+    """The deployment of a document whose defaults are filled in and that breaks no rule."""
+    spec, metadata = document.spec, document.metadata
+    return Deployment(
+        name=metadata.name,
+        namespace=metadata.namespace,
+        predictors=tuple(_predictor(document, index) for index in range(len(spec.predictors))),
+        protocol=spec.protocol,
+        annotations={**metadata.annotations, **spec.annotations},
+        rest_timeout_s=_timeout_s(document, REST_TIMEOUT),
+        grpc_timeout_s=_timeout_s(document, GRPC_TIMEOUT),
+        warnings=tuple(warnings),
+    )
+
+
+def _timeout_s(document: Document, key: str) -> float | None:
+    annotation = of_document(document).get(key)
+    milliseconds = int(annotation.value) if annotation else 0
+    return milliseconds / 1000 if milliseconds else None
+
+
+def _predictor(document: Document, index: int) -> Predictor:
+    predictor = document.spec.predictors[index]
+    assert predictor.graph is not None  # rules.REQUIRED
+    # A shadow without traffic gets a copy of every request, and a single predictor has all there are.
+    several = sum(not each.shadow for each in document.spec.predictors) > 1
+    traffic = (predictor.traffic or 0) if several and not predictor.shadow else predictor.traffic or 100
+    return Predictor(
+        name=predictor.name,
+        graph=_unit(predictor.graph, predictor, of_predictor(document, index)),
+        traffic=traffic,
+        shadow=predictor.shadow,
+        annotations=predictor.annotations,
+        labels=predictor.labels,
+        env=unit_code.environment(predictor.svcOrchSpec.env),
+    )
+
+
+def _unit(unit: Unit, predictor: WrittenPredictor, around: Annotations) -> PredictiveUnit:
+    code = unit_code.find(unit, predictor, around)
+    container = unit_code.container_of(unit, predictor)
+    by_annotation = unit_code.annotated(unit, around) is not None
+    return PredictiveUnit(
+        name=unit.name,
+        type=UnitType(unit.type),
+        implementation=names.UNKNOWN_IMPLEMENTATION if by_annotation else unit.implementation,
+        methods=frozenset(Method(method) for method in unit.methods),
+        children=tuple(_unit(child, predictor, around) for child in unit.children),
+        parameters=_parameters(unit, code),
+        component=code.component if code else None,
+        endpoint=None if by_annotation else _endpoint(unit),
+        placement=_placement(unit, around),
+        image=container.image if container else "",
+        env=unit_code.environment(container.env) if container else {},
+        model_uri=unit.modelUri,
+    )
+
+
+def _parameters(unit: Unit, code: unit_code.Code | None) -> tuple[Parameter, ...]:
+    """Those of the container, as in Kubernetes, else those of the graph."""
+    if code and code.parameters:
+        return parameters.from_json(code.parameters)
+    return tuple(Parameter(each.name, each.value or "", each.type) for each in unit.parameters)
+
+
+def _endpoint(unit: Unit) -> Endpoint | None:
+    endpoint = unit.endpoint
+    if not endpoint.service_host:
+        return None
+    return Endpoint(endpoint.service_host, endpoint.httpPort or 0, endpoint.grpcPort or 0, endpoint.type)
+
+
+def _placement(unit: Unit, around: Annotations) -> Placement:
+    annotation = around.get(PLACEMENT + unit.name)
+    return Placement(annotation.value) if annotation else Placement.AUTO

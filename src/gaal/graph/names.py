@@ -1,0 +1,48 @@
+"""The names that a document may use, and what follows from them."""
+
+from __future__ import annotations
+
+from gaal.graph.deployment import UnitType
+
+GROUP = "machinelearning.seldon.io"
+API_VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1alpha3", f"{GROUP}/v1alpha2")
+KIND = "SeldonDeployment"
+
+PROTOCOLS = ("seldon", "tensorflow", "kfserving", "v2")
+TRANSPORTS = ("rest", "grpc")
+SERVER_TYPES = ("rpc", "kafka")
+ENDPOINT_TYPES = ("REST", "GRPC")
+LOGGER_MODES = ("request", "response", "all")
+
+UNKNOWN_IMPLEMENTATION = "UNKNOWN_IMPLEMENTATION"
+
+BUILT_IN = {
+    "SIMPLE_MODEL": UnitType.MODEL,
+    "SIMPLE_ROUTER": UnitType.ROUTER,
+    "RANDOM_ABTEST": UnitType.ROUTER,
+    "AVERAGE_COMBINER": UnitType.COMBINER,
+}
+"""Implementations that need no code, and the type that each has."""
+
+PREPACKAGED = (
+    "SKLEARN_SERVER",
+    "XGBOOST_SERVER",
+    "LIGHTGBM_SERVER",
+    "ONNX_SERVER",
+    "MLFLOW_SERVER",
+    "TENSORFLOW_SERVER",
+    "TRITON_SERVER",
+    "HUGGINGFACE_SERVER",
+    "TEMPO_SERVER",
+)
+"""Servers of model files. Their type is MODEL."""
+
+IMPLEMENTATIONS = (UNKNOWN_IMPLEMENTATION, *BUILT_IN, *PREPACKAGED)
+
+NEEDS_NO_MODEL_URI = ("HUGGINGFACE_SERVER",)
+NOT_TENSORFLOW = ("SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER")
+
+
+def type_of(implementation: str) -> UnitType | None:
+    """The type that an implementation decides; None where it leaves it open."""
+    return UnitType.MODEL if implementation in PREPACKAGED else BUILT_IN.get(implementation)

@@ -1,0 +1,139 @@
+"""The one ASGI app behind the one port: REST, gRPC and gRPC-Web, told apart by content type, then by path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from gaal.errors import NotFound, UnsupportedMedia
+from gaal.transport import grpc_health
+from gaal.transport.deployments import Deployments
+from gaal.transport.grpc import GrpcServer, Method
+from gaal.transport.grpc_health import Health
+from gaal.transport.grpc_reflection import Reflection
+from gaal.transport.in_flight import InFlight
+from gaal.transport.rest import Cors, DeploymentApi, Endpoint, Reply, Request, RestServer
+from gaal.transport.types import Headers, Receive, Scope, Send
+
+ANY = ()
+READ = ("GET", "OPTIONS")
+
+WEB_REQUEST_HEADERS = (b"grpc-timeout", b"namespace", b"seldon", b"seldon-puid", b"x-grpc-web", b"x-user-agent")
+"""What a gRPC-Web client in a browser may send, beside what every client may."""
+
+
+class App:
+    """Serves deployments. `stop_being_ready` turns readiness off before a drain, so that balancers look elsewhere."""
+
+    def __init__(
+        self,
+        deployments: Deployments,
+        methods: Mapping[str, Method],
+        render_metrics: Callable[[], bytes],
+        show_in_flight: Callable[[float], None],
+        cors: Cors,
+        max_message_bytes: int,
+        pages: Mapping[str, Endpoint],
+    ) -> None:
+        self._ready = True
+        self._deployments = deployments
+        self._apis = {(each.namespace, each.name): DeploymentApi(each) for each in deployments}
+        self.in_flight = InFlight(show_in_flight)
+        self._rest = RestServer(self.in_flight, cors, max_message_bytes)
+        services = {path.split("/")[1] for path in methods}
+        reflection = Reflection({*services, grpc_health.SERVICE})
+        self.health = Health(reflection.services)
+        methods = {**methods, **self.health.methods(), **reflection.methods()}
+        self._grpc = GrpcServer(methods, self.in_flight, _web_headers(cors), max_message_bytes)
+        self._endpoints = {
+            **_server_endpoints(self, render_metrics),
+            **_grpc_endpoints(methods),
+            **pages,
+            **self._deployment_endpoints(),
+        }
+
+    def stop_being_ready(self) -> None:
+        self._ready = False
+        self.health.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        try:
+            await self._serve(scope, receive, send)
+        except OSError:
+            # From `send`, when the client is gone: by then all that could be said of the request has been said.
+            return
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        if headers.get(b"content-type", b"").startswith(b"application/grpc"):
+            await self._grpc(headers, scope, receive, send)
+            return
+        path: str = scope["path"]
+        endpoint = self._endpoints.get(path) or self._found(path)
+        await self._rest(endpoint, headers, scope, receive, send)
+
+    def _deployment_endpoints(self) -> dict[str, Endpoint]:
+        endpoints: dict[str, Endpoint] = {}
+        for (namespace, name), api in self._apis.items():
+            own = api.endpoints()
+            endpoints |= {f"/seldon/{namespace}/{name}{path}": endpoint for path, endpoint in own.items()}
+            if self._deployments.only is not None:
+                endpoints |= own
+        return endpoints
+
+    def _found(self, path: str) -> Endpoint:
+        """The endpoint of a path that names a unit, or the one that says that there is none."""
+        match path.split("/", 4):
+            case ["", "seldon", namespace, name, rest] if (namespace, name) in self._apis:
+                endpoint = self._apis[namespace, name].unit_endpoint(f"/{rest}")
+            case _ if self._deployments.only is not None:
+                endpoint = next(iter(self._apis.values())).unit_endpoint(path)
+            case _:
+                endpoint = None
+        return endpoint or Endpoint(ANY, lambda request: self._not_found(path))
+
+    async def _not_found(self, path: str) -> Reply:
+        names = ", ".join(f"/seldon/{namespace}/{name}" for namespace, name in self._apis)
+        raise NotFound(f"there is nothing at {path}; the deployments served are at {names}")
+
+    async def ready(self, request: Request) -> Reply:
+        return Reply(b"", 200 if self._ready else 503)
+
+    async def live(self, request: Request) -> Reply:
+        return Reply(b"")
+
+
+def _server_endpoints(app: App, render_metrics: Callable[[], bytes]) -> dict[str, Endpoint]:
+    async def ping(request: Request) -> Reply:
+        return Reply(b"pong", content_type=b"text/plain; charset=utf-8")
+
+    async def metrics(request: Request) -> Reply:
+        return Reply(render_metrics(), content_type=b"text/plain; version=0.0.4; charset=utf-8")
+
+    return {
+        "/ready": Endpoint(ANY, app.ready),
+        "/live": Endpoint(ANY, app.live),
+        "/ping": Endpoint(READ, ping),
+        "/health/status": Endpoint(READ, app.ready),
+        "/metrics": Endpoint(READ, metrics),
+        "/prometheus": Endpoint(READ, metrics),
+    }
+
+
+def _grpc_endpoints(methods: Iterable[str]) -> dict[str, Endpoint]:
+    """What a browser asks before it calls a method, and what a call gets that is none by its content type."""
+
+    async def refuse(request: Request) -> Reply:
+        named = request.content_type.decode("latin-1")
+        raise UnsupportedMedia(f"Content-Type: must be application/grpc or application/grpc-web, got {named!r}")
+
+    allowed = (b"access-control-allow-headers", b", ".join(WEB_REQUEST_HEADERS))
+    return {path: Endpoint(("POST", "OPTIONS"), refuse, preflight=[allowed]) for path in methods}
+
+
+def _web_headers(cors: Cors) -> Headers:
+    return [
+        (b"access-control-allow-origin", cors.allowed_origins.encode()),
+        (b"access-control-expose-headers", b"grpc-status, grpc-message, seldon-puid"),
+    ]

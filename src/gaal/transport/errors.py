@@ -1,0 +1,100 @@
+"""From errors to status codes: the one table, for HTTP and for gRPC."""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum
+
+import orjson
+
+from gaal.errors import (
+    ComponentError,
+    ComponentRejected,
+    DeadlineExceeded,
+    GaalError,
+    MessageError,
+    MessageTooLarge,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+    UnsupportedMedia,
+)
+
+logger = logging.getLogger("gaal.transport")
+
+
+class GrpcCode(Enum):
+    """The codes of gRPC that Gaal answers with. Source: grpc.io, "Status codes and their use in gRPC"."""
+
+    OK = 0
+    CANCELLED = 1
+    UNKNOWN = 2
+    INVALID_ARGUMENT = 3
+    DEADLINE_EXCEEDED = 4
+    NOT_FOUND = 5
+    PERMISSION_DENIED = 7
+    RESOURCE_EXHAUSTED = 8
+    FAILED_PRECONDITION = 9
+    ABORTED = 10
+    UNIMPLEMENTED = 12
+    INTERNAL = 13
+    UNAVAILABLE = 14
+    UNAUTHENTICATED = 16
+
+
+_CODES: dict[type[GaalError], tuple[int, GrpcCode]] = {
+    MessageTooLarge: (413, GrpcCode.RESOURCE_EXHAUSTED),
+    UnsupportedMedia: (415, GrpcCode.UNIMPLEMENTED),
+    MessageError: (400, GrpcCode.INVALID_ARGUMENT),
+    NotFound: (404, GrpcCode.NOT_FOUND),
+    MethodNotAllowed: (405, GrpcCode.UNIMPLEMENTED),
+    ComponentError: (500, GrpcCode.INTERNAL),
+    DeadlineExceeded: (504, GrpcCode.DEADLINE_EXCEEDED),
+    Unavailable: (503, GrpcCode.UNAVAILABLE),
+    GaalError: (500, GrpcCode.INTERNAL),
+}
+_GRPC_OF_HTTP = {
+    400: GrpcCode.INVALID_ARGUMENT,
+    401: GrpcCode.UNAUTHENTICATED,
+    403: GrpcCode.PERMISSION_DENIED,
+    404: GrpcCode.NOT_FOUND,
+    409: GrpcCode.ABORTED,
+    429: GrpcCode.RESOURCE_EXHAUSTED,
+    503: GrpcCode.UNAVAILABLE,
+    504: GrpcCode.DEADLINE_EXCEEDED,
+}
+"""For a component that refuses with an HTTP status of its own choice."""
+
+
+def http_status(error: BaseException) -> int:
+    if isinstance(error, ComponentRejected):
+        return error.http_status if 400 <= error.http_status <= 599 else 500
+    return _codes(error)[0]
+
+
+def grpc_code(error: BaseException) -> GrpcCode:
+    if isinstance(error, ComponentRejected):
+        status = http_status(error)
+        return _GRPC_OF_HTTP.get(status, GrpcCode.FAILED_PRECONDITION if status < 500 else GrpcCode.INTERNAL)
+    return _codes(error)[1]
+
+
+def _codes(error: BaseException) -> tuple[int, GrpcCode]:
+    for cls in type(error).__mro__:
+        if cls in _CODES:
+            return _CODES[cls]
+    return 500, GrpcCode.INTERNAL
+
+
+def described(error: BaseException) -> GaalError:
+    """The error as the caller may see it. What nobody foresaw goes whole to the log only."""
+    if isinstance(error, GaalError):
+        return error
+    logger.error("a request failed in a way that is a defect of Gaal", exc_info=error)
+    return GaalError("internal error, see the server's log")
+
+
+def error_body(error: GaalError, status: int) -> bytes:
+    """The Status form of the external API."""
+    body = {"status": {"code": status, "info": str(error), "reason": error.reason, "status": "FAILURE"}}
+    return orjson.dumps(body)

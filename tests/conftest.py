@@ -1,0 +1,31 @@
+"""What all tests may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from running import Run, runner
+from serving import SERVERS, Serve, server_factory
+
+
+@pytest.fixture
+async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
+    """Serves a deployment with component code of the test's own: `server = await serve(CODE)`."""
+    async with server_factory(tmp_path) as factory:
+        yield factory
+
+
+@pytest.fixture
+async def run(tmp_path: Path) -> AsyncIterator[Run]:
+    """Loads a graph with component code of the test's own: `running = await run(GRAPH, CODE)`."""
+    async with runner(tmp_path) as factory:
+        yield factory
+
+
+@pytest.fixture(params=SERVERS)
+def contract(serve: Serve, request: pytest.FixtureRequest) -> Serve:
+    """As `serve`, once by each ASGI server: what the app promises by any of them."""
+    return partial(serve, by=request.param)

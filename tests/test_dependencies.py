@@ -1,0 +1,59 @@
+"""What the code imports is what pyproject.toml declares, so a fresh environment has it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent
+DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+ANSWERED_BY_GAAL = {"gaal", "seldon_core"}
+COMES_WITH_H2CORN = {"uvloop"}  # by the extra that pyproject.toml asks for
+
+
+def distributions(requirements: Iterable[str]) -> set[str]:
+    return {_canonical(re.split(r"[^\w.-]", each)[0]) for each in requirements}
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(folder: Path) -> Iterator[tuple[str, str]]:
+    """Each library that a file imports, with the file. The folder's own modules are none."""
+    files = [path for path in sorted(folder.rglob("*.py")) if "node_modules" not in path.parts]
+    own = {path.stem for path in files} | {path.parent.name for path in files}
+    for path in files:
+        for node in ast.walk(ast.parse(path.read_text())):
+            modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.level == 0:
+                modules = [node.module or ""]
+            for library in {module.split(".")[0] for module in modules}:
+                if library not in sys.stdlib_module_names | ANSWERED_BY_GAAL | own:
+                    yield library, str(path.relative_to(PROJECT))
+
+
+def undeclared(folder: Path, declared: set[str]) -> set[tuple[str, str]]:
+    provides = packages_distributions()
+    return {
+        (library, path)
+        for library, path in imported(folder)
+        if not {_canonical(each) for each in provides.get(library, [library])} & declared
+    }
+
+
+def test_the_package_imports_only_what_it_depends_on() -> None:
+    declared = distributions(DECLARED["dependencies"]) | COMES_WITH_H2CORN
+
+    assert undeclared(PROJECT / "src", declared) == set()
+
+
+def test_the_tests_import_only_what_the_extra_test_brings() -> None:
+    declared = distributions([*DECLARED["dependencies"], *DECLARED["optional-dependencies"]["test"]])
+
+    assert undeclared(PROJECT / "tests", declared) == set()
