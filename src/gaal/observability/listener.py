@@ -92,9 +92,13 @@ class UnitMetrics:
             lambda code: self._series.histogram(CLIENT_REQUESTS, *labels, service, verb, code, *model)
         )
         code_of = self._code_of
+        observe_success = observers["200"]
 
         def observe(seconds: float, error: BaseException | None) -> None:
-            observers["200" if error is None else code_of(error)](seconds)
+            if error is None:
+                observe_success(seconds)
+            else:
+                observers[code_of(error)](seconds)
 
         return observe
 

@@ -58,20 +58,17 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         try:
-            await self._serve(scope, receive, send)
+            if headers.get(b"content-type", b"").startswith(b"application/grpc"):
+                await self._grpc(headers, scope, receive, send)
+                return
+            path: str = scope["path"]
+            endpoint = self._endpoints.get(path) or self._found(path)
+            await self._rest(endpoint, headers, scope, receive, send)
         except OSError:
             # From `send`, when the client is gone: by then all that could be said of the request has been said.
             return
-
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        if headers.get(b"content-type", b"").startswith(b"application/grpc"):
-            await self._grpc(headers, scope, receive, send)
-            return
-        path: str = scope["path"]
-        endpoint = self._endpoints.get(path) or self._found(path)
-        await self._rest(endpoint, headers, scope, receive, send)
 
     def _deployment_endpoints(self) -> dict[str, Endpoint]:
         endpoints: dict[str, Endpoint] = {}

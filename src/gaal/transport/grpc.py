@@ -21,6 +21,7 @@ from gaal.transport.grpc_wire import (
     GZIP_MIN_BYTES,
     NATIVE,
     NativeWire,
+    Trailers,
     WebWire,
     message_frame,
     timeout_s,
@@ -36,10 +37,11 @@ Wire: TypeAlias = NativeWire | WebWire
 class Call:
     """One call: its metadata (`headers`, the last of each name), its id, and how long it may take.
 
-    A method that belongs to a deployment says so in `observers`. `timeout_s` is what the client gave, or None.
+    A method that belongs to a deployment says so in `observers`. What it puts into `trailers` goes out with the
+    status, also with that of an error. `timeout_s` is what the client gave, or None.
     """
 
-    __slots__ = ("context", "headers", "observers", "peer", "timeout_s")
+    __slots__ = ("context", "headers", "observers", "peer", "timeout_s", "trailers")
 
     def __init__(self, headers: dict[bytes, bytes], peer: Peer | None) -> None:
         self.peer = peer
@@ -47,6 +49,7 @@ class Call:
         self.headers = headers
         self.context = Context(given.decode("latin-1") if given else new_puid(), Encoding.PROTO, headers)
         self.observers: ServerObservers | None = None
+        self.trailers: Headers = []
         timeout = headers.get(b"grpc-timeout")
         self.timeout_s = None if timeout is None else timeout_s(timeout)
 
@@ -116,17 +119,18 @@ class GrpcServer:
             return
         except GaalError as error:
             code = grpc_code(error)
+            outcome = code.name
             if isinstance(error, UnsupportedMedia):
                 extra.append((b"grpc-accept-encoding", b"identity,gzip"))
-            await _fail(wire, send, extra, code, str(error))
+            await _fail(wire, send, extra, code, str(error), call.trailers)
         else:
-            code = GrpcCode.OK
+            outcome = "OK"
             gzipped = len(payload) >= GZIP_MIN_BYTES and b"gzip" in call.headers.get(b"grpc-accept-encoding", b"")
             if gzipped:
                 extra.append((b"grpc-encoding", b"gzip"))
-            await wire.answer(send, extra, message_frame(payload, gzipped))
+            await wire.answer(send, extra, message_frame(payload, gzipped), call.trailers)
         if call.observers is not None:
-            call.observers[path, "unary", code.name](perf_counter() - started)
+            call.observers[path, "unary", outcome](perf_counter() - started)
 
     async def _answer(self, method: UnaryMethod, call: Call, wire: Wire, receive: Receive) -> bytes:
         """The reply's bytes. Raises GaalError, and Disconnected if nobody waits for them."""
@@ -167,9 +171,9 @@ class GrpcServer:
             raise
         except Exception as error:
             known = described(error)
-            await wire.end(send, grpc_code(known), str(known))
+            await wire.end(send, grpc_code(known), str(known), call.trailers)
         else:
-            await wire.end(send, GrpcCode.OK)
+            await wire.end(send, GrpcCode.OK, trailers=call.trailers)
 
 
 def until_gone(send: Send) -> Send:
@@ -193,6 +197,6 @@ async def _in_time(method: UnaryMethod, request: bytes, call: Call) -> bytes:
     return await within(call.timeout_s, work(), call.context)
 
 
-async def _fail(wire: Wire, send: Send, headers: Headers, code: GrpcCode, text: str) -> None:
+async def _fail(wire: Wire, send: Send, headers: Headers, code: GrpcCode, text: str, trailers: Trailers = ()) -> None:
     await wire.begin(send, headers)
-    await wire.end(send, code, text)
+    await wire.end(send, code, text, trailers)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeAlias
 from urllib.parse import quote
 
 from gaal.errors import MessageError, MessageTooLarge, UnsupportedMedia
@@ -29,6 +30,9 @@ PLAIN = "".join(chr(code) for code in range(0x20, 0x7F) if code != ord("%"))
 
 GZIP_MIN_BYTES = 1400
 """Replies below fit into one packet anyway."""
+
+Trailers: TypeAlias = Sequence[tuple[bytes, bytes]]
+"""What goes out beside the status."""
 
 UNIT_S = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e-9}
 _NO_MESSAGE: Headers = [(b"grpc-status", b"0")]
@@ -128,15 +132,18 @@ class NativeWire:
     async def write(self, send: Send, framed: bytes) -> None:
         await send({"type": "http.response.body", "body": framed, "more_body": True})
 
-    async def end(self, send: Send, code: GrpcCode, text: str = "") -> None:
+    async def end(self, send: Send, code: GrpcCode, text: str = "", trailers: Trailers = ()) -> None:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
-        await send({"type": "http.response.trailers", "headers": status_headers(code, text), "more_trailers": False})
+        headers = [*status_headers(code, text), *trailers]
+        await send({"type": "http.response.trailers", "headers": headers, "more_trailers": False})
 
-    async def answer(self, send: Send, headers: Headers, framed: bytes) -> None:
-        """A whole unary reply: one event less than in three steps."""
-        await self.begin(send, headers)
+    async def answer(self, send: Send, headers: Headers, framed: bytes, trailers: Trailers = ()) -> None:
+        """A whole unary reply, in one event less than by the three steps."""
+        headers = [(b"content-type", self.content_type), *headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers, "trailers": True})
         await send({"type": "http.response.body", "body": framed, "more_body": False})
-        await send({"type": "http.response.trailers", "headers": _NO_MESSAGE, "more_trailers": False})
+        last = [*_NO_MESSAGE, *trailers] if trailers else _NO_MESSAGE
+        await send({"type": "http.response.trailers", "headers": last, "more_trailers": False})
 
 
 class WebWire:
@@ -174,14 +181,15 @@ class WebWire:
     async def write(self, send: Send, framed: bytes) -> None:
         await send({"type": "http.response.body", "body": self._written(framed), "more_body": True})
 
-    async def end(self, send: Send, code: GrpcCode, text: str = "") -> None:
-        lines = b"".join(name + b": " + value + b"\r\n" for name, value in status_headers(code, text))
+    async def end(self, send: Send, code: GrpcCode, text: str = "", trailers: Trailers = ()) -> None:
+        headers = (*status_headers(code, text), *trailers)
+        lines = b"".join(name + b": " + value + b"\r\n" for name, value in headers)
         await send({"type": "http.response.body", "body": self._written(frame(lines, TRAILERS)), "more_body": False})
 
-    async def answer(self, send: Send, headers: Headers, framed: bytes) -> None:
+    async def answer(self, send: Send, headers: Headers, framed: bytes, trailers: Trailers = ()) -> None:
         await self.begin(send, headers)
         await self.write(send, framed)
-        await self.end(send, GrpcCode.OK)
+        await self.end(send, GrpcCode.OK, trailers=trailers)
 
     def _written(self, framed: bytes) -> bytes:
         return base64.b64encode(framed) if self._is_text else framed

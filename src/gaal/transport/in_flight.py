@@ -27,7 +27,7 @@ T = TypeVar("T")
 class InFlight:
     """Register a request with `enter`, take it out with `leave`; in between its task may be cancelled.
 
-    `show` is told how many there are whenever that changes.
+    `show` is told every 50 ms how many there are, as long as there are any.
     """
 
     def __init__(self, show: Callable[[float], None]) -> None:
@@ -51,7 +51,6 @@ class InFlight:
         task = asyncio.current_task()
         assert task is not None
         self._requests[task] = receive, peer
-        self._show(len(self._requests))
         if self._timer is None:
             self._timer = task.get_loop().call_later(INTERVAL_S, self._look)
         return task
@@ -59,7 +58,6 @@ class InFlight:
     def leave(self, task: asyncio.Task[Any]) -> bool:
         """Stop watching. True if the client hung up, so that there is nobody to answer."""
         del self._requests[task]
-        self._show(len(self._requests))
         if task not in self._older:
             return False
         self._older.discard(task)
@@ -74,6 +72,7 @@ class InFlight:
         return hung_up
 
     def _look(self) -> None:
+        self._show(len(self._requests))
         for task, (receive, peer) in self._requests.items():
             if task in self._older and task not in self._watchers:
                 self._watchers[task] = task.get_loop().create_task(self._watch(task, receive))

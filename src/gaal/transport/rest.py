@@ -73,7 +73,7 @@ class Endpoint:
     `preflight` are further headers of the reply to OPTIONS.
     """
 
-    __slots__ = ("allowed", "handle", "methods", "preflight", "served", "service")
+    __slots__ = ("handle", "headers", "methods", "preflight", "served", "service")
 
     def __init__(
         self,
@@ -88,7 +88,8 @@ class Endpoint:
         self.handle = handle
         self.service = service
         self.served = served
-        self.allowed = ",".join(sorted(methods)).encode()
+        allowed = ",".join(sorted(methods)).encode()
+        self.headers: Headers = [(b"access-control-allow-methods", allowed)] if allowed else []
 
 
 class RestServer:
@@ -146,12 +147,11 @@ class RestServer:
         body = reply.body
         headers = [
             *self._headers,
+            *endpoint.headers,
+            *reply.headers,
             (b"seldon-puid", request.puid.encode("latin-1")),
             (b"content-type", reply.content_type),
-            *reply.headers,
         ]
-        if endpoint.allowed:
-            headers.append((b"access-control-allow-methods", endpoint.allowed))
         if len(body) >= GZIP_MIN_BYTES:
             headers.append((b"vary", b"accept-encoding"))
             if takes_gzip(request.headers.get(b"accept-encoding", b"")):
