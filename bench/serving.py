@@ -70,12 +70,12 @@ def echo() -> Iterator[int]:
 
 
 @contextmanager
-def gaal(*arguments: str) -> Iterator[int]:
-    """The port of `gaal serve` with these arguments."""
+def gaal(*arguments: str) -> Iterator[tuple[int, int]]:
+    """The port and the process id of `gaal serve` with these arguments."""
     port = free_port()
     with process([sys.executable, "-m", "gaal", "serve", *arguments, "--port", str(port)]) as server:
         wait_until_it_answers(port, server)
-        yield port
+        yield port, server.pid
 
 
 @contextmanager
@@ -120,12 +120,12 @@ def ask(port: int) -> bytes:
         return body
 
 
-def workers_memory_mb(port: int) -> float:
-    """The resident memory of the worker, in MB; the supervisor's is a fifth of it and mostly shared."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as reply:
-        lines = reply.read().decode().splitlines()
-    [line] = [each for each in lines if each.startswith("process_resident_memory_bytes ")]
-    return float(line.split()[1]) / 1e6
+def worker_memory_mb(supervisor: int) -> float:
+    """The peak of the resident memory of the one worker of a supervisor, in MB."""
+    [worker] = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    status = Path(f"/proc/{worker}/status").read_text()
+    [peak_kb] = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
+    return int(peak_kb) * 1024 / 1e6
 
 
 def measure(load: Load, port: int) -> dict[str, Rate]:
@@ -171,10 +171,10 @@ def run(folder: Path, n_rounds: int, seconds: int) -> None:
             measure(warm_up, port)
             floor.append(measure(load, port))
         for name, arguments in subjects.items():
-            with gaal(*arguments) as port:
+            with gaal(*arguments) as (port, supervisor):
                 measure(warm_up, port)
                 rates[name].append(measure(load, port))
-                memory_mb[name] = max(memory_mb.get(name, 0.0), workers_memory_mb(port))
+                memory_mb[name] = max(memory_mb.get(name, 0.0), worker_memory_mb(supervisor))
     first_answers_s = [time_to_first_answer_s("Stub") for _ in range(5)]
     report(floor, rates, memory_mb, first_answers_s)
 
@@ -196,7 +196,7 @@ def report(
         further = rates[f"stub inline, +{n_units} inline"]
         costs = {kind: added_us(base, further, kind) / n_units for kind in ("REST", "gRPC")}
         print(f"  +{n_units:<3} " + "   ".join(f"{kind} {cost:5.1f}" for kind, cost in costs.items()))
-    print(f"\nmemory of a worker under load: {memory_mb['stub on its thread']:.0f} MB (goal: 90 at most)")
+    print(f"\npeak memory of a worker under load: {memory_mb['stub on its thread']:.0f} MB (goal: 90 at most)")
     print(f"from the command to the first answer: {statistics.median(first_answers_s):.2f} s (goal: 1 at most)")
 
 

@@ -11,6 +11,10 @@ from running import Run, runner
 from serving import SERVERS, Serve, server_factory
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="let the tests that go on for a while do so for longer")
+
+
 @pytest.fixture
 async def serve(tmp_path: Path) -> AsyncIterator[Serve]:
     """Serves a deployment with component code of the test's own: `server = await serve(CODE)`."""

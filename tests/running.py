@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -59,7 +59,7 @@ class Listen:
 class Run(Protocol):
     """Loads a graph, given as YAML text or as a dict, over component code, and closes it when the test ends.
 
-    `components` gives a unit's class; a unit that is not in it has the class of its own name.
+    `annotations` are further ones of the document; `env` and `images` say what the container of a unit has.
     """
 
     def __call__(
@@ -69,6 +69,9 @@ class Run(Protocol):
         placement: str = "auto",
         listener: Listener | None = None,
         predictors: str = "",
+        annotations: Mapping[str, str] | None = None,
+        env: Mapping[str, Mapping[str, str]] | None = None,
+        images: Mapping[str, str] | None = None,
     ) -> Awaitable[RunningDeployment]: ...
 
 
@@ -82,10 +85,15 @@ async def runner(folder: Path) -> AsyncIterator[Run]:
             placement: str = "auto",
             listener: Listener | None = None,
             predictors: str = "",
+            annotations: Mapping[str, str] | None = None,
+            env: Mapping[str, Mapping[str, str]] | None = None,
+            images: Mapping[str, str] | None = None,
         ) -> RunningDeployment:
             (folder / f"{MODULE}.py").write_text(code)
             stack.callback(_forget, list(sys.path))
-            document = _document(yaml.safe_load(predictors) if predictors else [_predictor(graph)], placement)
+            one = [] if predictors else [_predictor(graph, env or {}, images or {})]
+            document = _document(yaml.safe_load(predictors) if predictors else one, placement)
+            document["spec"]["annotations"].update(annotations or {})
             [deployment] = loads(yaml.safe_dump(document), "the test's document")
             loader = ComponentLoader(folder, Random(1))
             running = RunningDeployment(deployment, loader.make_node, listener or Silence(), Random(1))
@@ -96,8 +104,20 @@ async def runner(folder: Path) -> AsyncIterator[Run]:
         yield run
 
 
-def _predictor(graph: str) -> dict[str, Any]:
-    return {"name": "main", "graph": yaml.safe_load(graph)}
+def _predictor(graph: str, env: Mapping[str, Mapping[str, str]], images: Mapping[str, str]) -> dict[str, Any]:
+    containers = [
+        {
+            "name": name,
+            "image": images.get(name, ""),
+            "env": [{"name": key, "value": value} for key, value in env.get(name, {}).items()],
+        }
+        for name in {**env, **images}
+    ]
+    return {
+        "name": "main",
+        "graph": yaml.safe_load(graph),
+        "componentSpecs": [{"spec": {"containers": containers}}],
+    }
 
 
 def _document(predictors: list[dict[str, Any]], placement: str) -> dict[str, Any]:

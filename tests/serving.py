@@ -98,7 +98,7 @@ def _forget_components(path: list[str]) -> None:
 @asynccontextmanager
 async def _by_h2corn(app: App, settings: ServeSettings) -> AsyncIterator[int]:
     vars(h2corn._lib)["emit_banner"] = lambda config, tls: None
-    with _listener() as listener:
+    with new_listener() as listener:
         context = WorkerContext(settings, 0, (listener,), (), -1, -1)
         server = h2corn.Server(app, server_config(context))
         serving = asyncio.create_task(server.serve())
@@ -114,7 +114,7 @@ async def _by_h2corn(app: App, settings: ServeSettings) -> AsyncIterator[int]:
 @asynccontextmanager
 async def _by_hypercorn(app: App, settings: ServeSettings) -> AsyncIterator[int]:
     stop = asyncio.Event()
-    with _listener() as listener:
+    with new_listener() as listener:
         config = hypercorn.config.Config()
         config.bind = [f"fd://{os.dup(listener.fileno())}"]
         config.graceful_timeout = 1
@@ -128,7 +128,7 @@ async def _by_hypercorn(app: App, settings: ServeSettings) -> AsyncIterator[int]
             await serving
 
 
-def _listener() -> socket.socket:
+def new_listener() -> socket.socket:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()

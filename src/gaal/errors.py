@@ -8,9 +8,12 @@
   x MethodNotAllowed      there is such a path, but not for this HTTP method
   x SettingsError         an option or environment variable has a value that it cannot have; holds every violation
   x GraphError            the deployment document contradicts itself; holds every violation
+  x ContractError         the contract of a model breaks the rules of contracts; holds every violation
   x ComponentError        the user's code raised, or answered the wrong kind of thing
     + ComponentRejected   the user's code said no, with a status and a reason of its own
     + ComponentAnswered   the user's code refused with a whole reply of its own
+    + RemoteReply         a remote unit refused over REST, with an HTTP status and a body of its own
+    + RemoteStatus        a remote unit refused over gRPC, with a code and a text of its own
     + ComponentLoadError  the user's code could not be found, imported or loaded
     + InvalidRouting      a router named a branch that is not there
   x Unavailable           a replica, remote unit or queue cannot take the call now
@@ -105,6 +108,18 @@ class GraphError(GaalError):
         super().__init__(f"{source}: {len(self.violations)} violation(s)\n{lines}")
 
 
+class ContractError(GaalError):
+    """A contract.json breaks the rules of its form. `violations` has everything that is wrong, not only the first."""
+
+    reason = "BAD_CONTRACT"
+
+    def __init__(self, source: str, violations: Sequence[Violation]) -> None:
+        self.source = source
+        self.violations = tuple(violations)
+        lines = "\n".join(f"  {violation}" for violation in self.violations)
+        super().__init__(f"{source}: {len(self.violations)} violation(s)\n{lines}")
+
+
 class ComponentError(GaalError):
     """The code of a unit raised, or answered the wrong kind of thing."""
 
@@ -132,6 +147,25 @@ class ComponentAnswered(ComponentError):
         super().__init__(unit, f"answered with status {http_status}")
         self.reply = reply
         self.http_status = http_status
+
+
+class RemoteReply(ComponentError):
+    """A remote unit answered over REST with another HTTP status than 200. A REST caller gets its reply as it is."""
+
+    def __init__(self, unit: str, what: str, http_status: int, body: bytes, content_type: str) -> None:
+        super().__init__(unit, what)
+        self.http_status = http_status
+        self.body = body
+        self.content_type = content_type
+
+
+class RemoteStatus(ComponentError):
+    """A remote unit ended a gRPC call with another code than OK. A gRPC caller gets its code and text as they are."""
+
+    def __init__(self, unit: str, what: str, grpc_code: int, text: str) -> None:
+        super().__init__(unit, what)
+        self.grpc_code = grpc_code
+        self.text = text
 
 
 class ComponentLoadError(ComponentError):

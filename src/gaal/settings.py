@@ -18,7 +18,7 @@ from typing import Any
 from gaal.errors import SettingsError, Violation
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
-PLACEMENTS = ("auto", "inline", "thread")
+PLACEMENTS = ("auto", "inline", "thread", "worker")
 BYTE_UNITS = {"": 1, "k": 1000, "M": 1000**2, "G": 1000**3, "Ki": 1024, "Mi": 1024**2, "Gi": 1024**3}
 
 
@@ -155,11 +155,14 @@ class ServeSettings:
     placement: str = setting(
         one_of(*PLACEMENTS),
         "auto",
-        "Where components run, for a target that is not a document: auto, inline or thread.",
+        "Where components run, for a target that is not a document: auto, inline, thread or worker.",
     )
     max_message_bytes: int = setting(BYTES, 64 * 1024 * 1024, "The largest message that is taken, over REST and gRPC.")
     request_timeout_s: float | None = setting(
         seconds(zero=False), None, "How long a request may take. Without it there is no limit.", unit="s"
+    )
+    full_health_checks: bool = setting(
+        SWITCH, False, "Let /ready ask every unit for its health, not only whether it can be reached."
     )
     drain_timeout_s: float = setting(
         seconds(zero=True), 15.0, "How long requests under way may go on when the server stops or reloads.", unit="s"
@@ -188,7 +191,8 @@ class ServeSettings:
     )
 
 
-def _table() -> dict[str, Setting]:
+def table_of(settings: type) -> dict[str, Setting]:
+    """The settings of a dataclass whose fields were made by `setting`, by name."""
     return {
         each.name: Setting(
             each.name,
@@ -199,11 +203,11 @@ def _table() -> dict[str, Setting]:
             f"--{each.name.replace('_', '-').removesuffix('-s')}" if each.metadata["option"] else "",
             each.metadata["unit"],
         )
-        for each in fields(ServeSettings)
+        for each in fields(settings)
     }
 
 
-SETTINGS = _table()
+SETTINGS = table_of(ServeSettings)
 
 
 def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) -> ServeSettings:
@@ -212,12 +216,23 @@ def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) ->
     Options may be text, which is parsed, or values of the setting's own type. An empty environment variable is
     one that is not set. Raises SettingsError with everything that is wrong.
     """
-    unknown = [name for name in options if name not in SETTINGS]
+    values, violations = read_values(SETTINGS, options, environment)
+    violations += _contradictions(values)
+    if violations:
+        raise SettingsError(violations)
+    return ServeSettings(**values)
+
+
+def read_values(
+    table: Mapping[str, Setting], options: Mapping[str, Any], environment: Mapping[str, str]
+) -> tuple[dict[str, Any], list[Violation]]:
+    """The values that were given for the settings of a table, parsed, and what is wrong with others."""
+    unknown = [name for name in options if name not in table]
     if unknown:
         raise TypeError(f"no such setting: {', '.join(unknown)}")
     values: dict[str, Any] = {}
     violations: list[Violation] = []
-    for each in SETTINGS.values():
+    for each in table.values():
         given, where = options.get(each.name), each.option or each.name
         if given is None or given == ():
             given, where = environment.get(each.environment) or None, each.environment
@@ -227,10 +242,7 @@ def read_settings(options: Mapping[str, Any], environment: Mapping[str, str]) ->
             values[each.name] = each.kind.parse(given if isinstance(given, str) else _text(given))
         except ValueError:
             violations.append(Violation(where, f"must be {each.kind.rule}", given))
-    violations += _contradictions(values)
-    if violations:
-        raise SettingsError(violations)
-    return ServeSettings(**values)
+    return values, violations
 
 
 def _text(value: Any) -> str:

@@ -96,7 +96,7 @@ async def test_a_custom_message_arrives_as_an_any_and_may_be_returned_as_one(run
 @pytest.mark.parametrize("returned", ["None", "1", "1.5", "(1, 2)", "object", "np.float64(1)", "lambda: 0"])
 async def test_what_is_no_payload_is_an_error_that_names_the_unit(run: Run, returned: str) -> None:
     running = await run(MODEL, returning(returned))
-    with pytest.raises(ComponentError, match=r'unit "m": predict: TypeError: Unknown data type returned as payload'):
+    with pytest.raises(ComponentError, match=r'unit "m": predict: NoPayload: Unknown data type returned as payload'):
         await predict(running, NDARRAY)
 
 

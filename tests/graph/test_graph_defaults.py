@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gaal.graph.deployment import Deployment, Endpoint, Placement, UnitType, single
+from gaal.graph.deployment import Deployment, Endpoint, Placement, UnitType, Workers, single
 
 Load = Callable[..., Deployment]
 
@@ -124,6 +124,46 @@ def test_a_unit_is_placed_automatically_unless_an_annotation_says_otherwise(load
     assert load_graph(unit).predictors[0].graph.placement is Placement.AUTO
     placed = load_graph(unit, predictor="{annotations: {gaal.dev/placement.m: inline}}")
     assert placed.predictors[0].graph.placement is Placement.INLINE
+
+
+def test_a_unit_in_worker_has_one_process_that_may_hang_for_half_a_minute(load_graph: Load) -> None:
+    assert load_graph("{name: m, implementation: SIMPLE_MODEL}").predictors[0].graph.workers == Workers(1, False, 30.0)
+
+
+@pytest.mark.parametrize(("milliseconds", "seconds"), [("1500", 1.5), ("0", None)])
+def test_annotations_say_what_is_different_about_its_processes(
+    load_graph: Load, milliseconds: str, seconds: float | None
+) -> None:
+    annotations = (
+        "{gaal.dev/placement.m: worker, gaal.dev/replicas.m: '3', gaal.dev/idempotent.m: 'true', "
+        f"gaal.dev/hang-timeout.m: '{milliseconds}'}}"
+    )
+    unit = load_graph("{name: m, implementation: SIMPLE_MODEL}", spec=f"{{annotations: {annotations}}}")
+    assert unit.predictors[0].graph.workers == Workers(3, True, seconds)
+
+
+def test_a_unit_with_code_is_remote_if_it_is_placed_there(load_graph: Load) -> None:
+    unit = "{name: m, type: MODEL, endpoint: {service_host: far, type: REST}}"
+    annotations = "gaal.dev/component.m: 'a:B'"
+    at_home = load_graph(unit, spec=f"{{annotations: {{{annotations}}}}}")
+    assert at_home.predictors[0].graph.endpoint is None
+    away = load_graph(unit, spec=f"{{annotations: {{{annotations}, gaal.dev/placement.m: remote}}}}")
+    assert away.predictors[0].graph.endpoint is not None
+
+
+def test_a_unit_knows_who_it_is_as_in_a_cluster(load_graph: Load) -> None:
+    unit = "{name: m, implementation: SIMPLE_MODEL, parameters: [{name: n, value: '1', type: INT}]}"
+    deployment = load_graph(unit)
+    [predictor] = deployment.predictors
+    assert predictor.graph.identity == {
+        "PREDICTIVE_UNIT_ID": "m",
+        "PREDICTIVE_UNIT_IMAGE": "",
+        "PREDICTIVE_UNIT_PARAMETERS": '[{"name": "n", "value": "1", "type": "INT"}]',
+        "PREDICTOR_ID": predictor.name,
+        "PREDICTOR_LABELS": f'{{"version": "{predictor.name}"}}',
+        "SELDON_DEPLOYMENT_ID": deployment.name,
+        "SELDON_EXECUTOR_ENABLED": "true",
+    }
 
 
 def test_the_environment_of_the_orchestrator_is_kept(load_graph: Load) -> None:

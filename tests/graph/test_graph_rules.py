@@ -151,10 +151,30 @@ WHOLE = [
         "q",
     ),
     (
-        {"spec": "{annotations: {gaal.dev/placement.m: worker}}"},
+        {"spec": "{annotations: {gaal.dev/placement.m: workr}}"},
         'spec.annotations["gaal.dev/placement.m"]',
-        rules.PLACEMENT + "; known are auto, inline, thread",
-        "worker",
+        rules.PLACEMENT + '; did you mean "worker"?',
+        "workr",
+    ),
+    (
+        {"spec": "{annotations: {gaal.dev/placement.m: remote}}"},
+        'spec.annotations["gaal.dev/placement.m"]',
+        rules.REMOTE_ENDPOINT,
+        "remote",
+    ),
+    *(
+        (
+            {"spec": f"{{annotations: {{gaal.dev/{key}.m: '{value}'}}}}"},
+            f'spec.annotations["gaal.dev/{key}.m"]',
+            rule,
+            value,
+        )
+        for key, rule, values in (
+            ("replicas", rules.REPLICAS, ("0", "65", "two", "-1", "")),
+            ("idempotent", rules.IDEMPOTENT, ("yes", "True")),
+            ("hang-timeout", rules.TIMEOUT, ("1.5", "-1", "30s")),
+        )
+        for value in values
     ),
     (
         {"predictor": "{annotations: {gaal.dev/component.m: 'a b'}}"},
@@ -284,6 +304,16 @@ WARNINGS = [
         "[{name: a, value: '1', type: INT}, {name: a, value: '2', type: INT}]}",
         "",
         f"{GRAPH}.parameters[1].name: {rules.DUPLICATE_PARAMETER}; it is also at {GRAPH}.parameters[0].name (got 'a')",
+    ),
+    (
+        "{name: model, implementation: SIMPLE_MODEL}",
+        "{annotations: {gaal.dev/replicas.model: '2', gaal.dev/placement.model: thread}}",
+        f"spec.annotations[\"gaal.dev/replicas.model\"]: {rules.NO_WORKERS} (got '2')",
+    ),
+    (
+        "{name: model, implementation: SIMPLE_MODEL}",
+        "{annotations: {gaal.dev/idempotent.modle: 'true'}}",
+        f'spec.annotations["gaal.dev/idempotent.modle"]: {rules.UNKNOWN_UNIT}; did you mean "model"?',
     ),
     (
         "{name: model, implementation: SIMPLE_MODEL}",

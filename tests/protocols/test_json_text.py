@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 
 from gaal.errors import MessageError
 from gaal.messages import Array
-from gaal.protocols.json_text import dump, parse, parse_exactly, plain, printable, shortened
+from gaal.protocols.json_text import dump, dump_line, parse, parse_exactly, plain, printable, shortened
 
 from .strategies import doubles, int64s, json_values
 
@@ -18,6 +19,29 @@ from .strategies import doubles, int64s, json_values
 @given(json_values(doubles | int64s))
 def test_values_survive(value: Any) -> None:
     assert parse(dump(value)) == value
+
+
+@given(json_values(int64s))
+def test_a_line_is_what_the_standard_library_prints(value: Any) -> None:
+    assert dump_line(value).decode() == json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n"
+
+
+@given(json_values(doubles))
+def test_the_doubles_of_a_line_survive(value: Any) -> None:
+    assert json.loads(dump_line(value)) == value
+
+
+def test_a_line_has_bare_non_finite_numbers_arrays_and_nothing_beyond_ascii() -> None:
+    value = {"ü": [np.array([1.0, math.nan]), None, math.inf], "a": np.array([[1, 2]]), 1: "\U0001f600"}
+    assert dump_line(value) == b'{"1":"\\ud83d\\ude00","a":[[1,2]],"\\u00fc":[[1.0,NaN],null,Infinity]}\n'
+
+
+def test_a_line_cannot_be_nested_too_deep() -> None:
+    nested: Any = None
+    for _ in range(2000):
+        nested = [nested]
+    with pytest.raises(MessageError, match="nested too deep"):
+        dump_line(nested)
 
 
 def test_64_bit_integers_stay_exact() -> None:

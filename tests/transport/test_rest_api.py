@@ -250,3 +250,15 @@ async def test_several_deployments_answer_below_their_names_only(contract: Serve
         assert nowhere.status_code == 404
         assert "/seldon/here/one" in nowhere.json()["status"]["info"]
         assert (await client.get("/ready")).status_code == 200
+
+
+async def test_the_short_prefix_names_a_deployment_that_is_alone_with_its_name(contract: Serve) -> None:
+    same_name = f"{TWO_DEPLOYMENTS}---{TWO_DEPLOYMENTS.split('---')[1].replace('there', 'elsewhere')}"
+    server = await contract(document=same_name)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        statuses = [
+            (await client.post(f"/seldon/{name}/api/v1.0/predictions", json={"strData": "x"})).status_code
+            for name in ("one", "two", "there/two", "elsewhere/two")
+        ]
+        assert statuses == [200, 404, 200, 200]
+        assert (await client.get("/seldon/one/api/v1.0/metadata/first")).status_code == 200

@@ -19,9 +19,9 @@ import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families
 
+from gaal.backoff import LONGEST_DELAY_S, STABLE_S
 from gaal.errors import SettingsError
-from gaal.settings import ServeSettings
-from gaal.transport.supervisor import LONGEST_DELAY_S, STABLE_S, Backoff, address, bind
+from gaal.transport.supervisor import Listener, Replacements, address, bind
 
 PATIENCE_S = 30
 HERE = Path(__file__).parent
@@ -334,6 +334,7 @@ async def test_a_second_sigint_ends_at_once_even_if_the_event_loop_stands_still(
             tasks.create_task(lost(gaal, "/block?60"))
             await gaal.line("blocked")
             gaal.process.send_signal(signal.SIGINT)
+            await gaal.logged("stopping")  # else the kernel may make one signal of the two
             port = int(gaal.url.rpartition(":")[2])
             assert not await refused(port)  # the worker has not noticed
             assert await gaal.stop(signal.SIGINT) == 128 + signal.SIGINT
@@ -405,13 +406,13 @@ def test_an_address_in_use_is_a_setting_that_is_wrong() -> None:
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"--host, --port: .* \(Address already in use\).*:{port}"):
-            bind(ServeSettings(port=port))
+            bind("127.0.0.1", Listener("", port, "--port"))
 
 
 @pytest.mark.parametrize(("host", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
 def test_an_address_is_shown_as_in_a_url(host: str, shown: str) -> None:
     try:
-        (bound,) = bind(ServeSettings(host=host, port=0))
+        (bound,) = bind(host, Listener("", 0, "--port"))
     except SettingsError:
         pytest.skip("this machine has no IPv6")
     with bound:
@@ -419,15 +420,15 @@ def test_an_address_is_shown_as_in_a_url(host: str, shown: str) -> None:
 
 
 def test_the_delay_before_a_replacement_doubles_to_ten_seconds_and_starts_again_after_a_stable_life() -> None:
-    backoff = Backoff()
-    delays = [backoff.worker_ended(0.0, now=0.0) for _ in range(9)]
+    replacements = Replacements()
+    delays = [replacements.worker_ended(0.0, now=0.0) for _ in range(9)]
     assert delays == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, LONGEST_DELAY_S, LONGEST_DELAY_S]
-    assert backoff.worker_ended(STABLE_S, now=0.0) == 0.1
+    assert replacements.worker_ended(STABLE_S, now=0.0) == 0.1
 
 
 def test_a_replacement_is_due_once() -> None:
-    backoff = Backoff()
-    backoff.worker_ended(0.0, now=5.0)
-    assert backoff.take_due(5.05) == 0
-    assert backoff.take_due(5.2) == 1
-    assert backoff.take_due(9.0) == 0
+    replacements = Replacements()
+    replacements.worker_ended(0.0, now=5.0)
+    assert replacements.take_due(5.05) == 0
+    assert replacements.take_due(5.2) == 1
+    assert replacements.take_due(9.0) == 0

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gaal import __version__
-from gaal.cli import serve
+from gaal.cli import check, microservice, predict, serve
 
 app = typer.Typer(
     name="gaal",
@@ -18,6 +18,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 serve.register(app)
+microservice.register(app)
+predict.register(app)
+check.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,8 @@ logger = logging.getLogger("gaal")
 
 
 async def work(context: WorkerContext) -> None:
+    # Else grpcio prints a line whenever the process of a unit is started: a fork that runs another program at once.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     deployments = read_targets(context.settings)
     for deployment in deployments:
         for warning in deployment.warnings:
@@ -47,7 +50,7 @@ async def work(context: WorkerContext) -> None:
 @asynccontextmanager
 async def running_app(deployments: Sequence[Deployment], settings: ServeSettings, series: Series) -> AsyncIterator[App]:
     """The ASGI app over deployments that are loaded; they are closed on the way out. Raises ComponentLoadError."""
-    loader = ComponentLoader(settings.app_dir, Random())
+    loader = ComponentLoader(settings.app_dir, Random(), settings.max_message_bytes)
     listener = UnitMetrics(series, code_of=lambda error: str(http_status(error)))
     running = [RunningDeployment(each, loader.make_node, listener, Random()) for each in deployments]
     started: list[RunningDeployment] = []
@@ -72,6 +75,7 @@ def build_app(running: Sequence[RunningDeployment], settings: ServeSettings, ser
         cors=Cors(settings.cors_allowed_origins, settings.cors_allowed_headers),
         max_message_bytes=settings.max_message_bytes,
         pages=openapi.pages(deployments),
+        full_health_checks=settings.full_health_checks,
     )
 
 

@@ -58,6 +58,9 @@ class BuiltIn:
     async def health(self, context: Context) -> Message:
         return Message(Payload(Kind.STR_DATA, "healthy"))
 
+    async def reachable(self) -> None:
+        pass
+
     def _meta(self, meta: Meta) -> Meta:
         return chained(meta, self.unit.name, self.unit.origin, None, None)
 

@@ -7,11 +7,11 @@ Source: the Seldon Core Python wrapper.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from gaal.errors import ComponentError
 from gaal.messages import Json, Message, Meta, Metric
@@ -58,20 +58,25 @@ def metrics_of(unit: str, method: str, reported: Any) -> list[Metric]:
     """
     if not isinstance(reported, list | tuple):
         raise _bad_metric(unit, reported)
-    return [_metric(unit, method, each) for each in reported]
-
-
-def _metric(unit: str, method: str, reported: Any) -> Metric:
-    if not isinstance(reported, dict):
+    metrics = [metric for each in reported if (metric := _metric(method, each))]
+    if len(metrics) < len(reported):
         raise _bad_metric(unit, reported)
+    return metrics
+
+
+def _metric(method: str, reported: Any) -> Metric | None:
+    """None for what is no metric."""
+    if not isinstance(reported, dict):
+        return None
     key, kind, value, tags = (reported.get(field) for field in ("key", "type", "value", "tags"))
     if not isinstance(key, str) or kind not in METRIC_TYPES or not isinstance(tags or {}, dict):
-        raise _bad_metric(unit, reported)
+        return None
     if not isinstance(value, int | float | np.number):
-        raise _bad_metric(unit, reported)
+        return None
     return Metric(key, kind, value, {**tags, "method": method} if tags else {})  # type: ignore[arg-type]
 
 
 def _bad_metric(unit: str, reported: Any) -> BadMetric:
-    shown = orjson.dumps(reported, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    # All of them, as the standard library prints them: so does the wrapper.
+    shown = json.dumps(reported, default=repr, skipkeys=True)
     return BadMetric(unit, f"Bad metric created during request: {shown}")

@@ -18,31 +18,40 @@ from gaal.components.user_class import UserClass
 from gaal.errors import ComponentLoadError
 from gaal.executor.events import RecordMetrics
 from gaal.executor.node import Node
-from gaal.graph.deployment import PredictiveUnit
+from gaal.graph.deployment import Placement, PredictiveUnit
 from gaal.graph.parameters import typed
 
 logger = logging.getLogger("gaal.components")
 
 
 class ComponentLoader:
-    """Makes the nodes of a graph. User modules are looked for in `app_dir` first, then where Python looks."""
+    """Makes the nodes of a graph. User modules are looked for in `app_dir` first, then where Python looks.
 
-    def __init__(self, app_dir: Path, generator: Random) -> None:
+    `max_reply_bytes` is the most that a remote unit may answer with.
+    """
+
+    def __init__(self, app_dir: Path, generator: Random, max_reply_bytes: int = 64 * 1024 * 1024) -> None:
         self._app_dir = app_dir
         self._generator = generator
+        self._max_reply_bytes = max_reply_bytes
         self._environment: dict[str, str] = {}
+        self._inherited = dict(os.environ)
 
     def make_node(self, unit: PredictiveUnit, recorder: Callable[[str], RecordMetrics]) -> Node:
         """The node of a unit, not yet started. Raises ComponentLoadError."""
         parameters = typed(unit.parameters)
         if unit.endpoint is not None:
-            raise ComponentLoadError(
-                unit.name, f"remote units are not served yet (endpoint {unit.endpoint.service_host})"
-            )
+            from gaal.components.remote import remote_unit
+
+            return remote_unit(unit.name, unit.endpoint, self._max_reply_bytes)
+        if unit.placement is Placement.WORKER:
+            from gaal.components.worker import WorkerUnit  # brings grpcio, which no other placement needs
+
+            return WorkerUnit(unit, self._app_dir, self._inherited, recorder)
         if unit.component is None:
             return make_built_in(unit, parameters, self._generator)
         self._set_environment(unit)
-        return UserClass(unit, self._component_class(unit.name, unit.component), parameters, recorder)
+        return UserClass(unit, self.component_class(unit.name, unit.component), parameters, recorder)
 
     def _set_environment(self, unit: PredictiveUnit) -> None:
         """Set the variables of the unit's container. Units in one process share them, so the first one wins."""
@@ -56,7 +65,8 @@ class ComponentLoader:
                 )
             os.environ[name] = self._environment[name]
 
-    def _component_class(self, unit: str, name: str) -> Callable[..., Any]:
+    def component_class(self, unit: str, name: str) -> Callable[..., Any]:
+        """What `pkg.mod:Class`, `pkg.mod.Class` or `Module` names. Raises ComponentLoadError."""
         import_names.install()
         folder = str(self._app_dir.resolve())
         if folder not in sys.path:

@@ -20,6 +20,11 @@ import numpy as np
 
 from gaal.messages import Array, Kind, Payload, array_of
 
+
+class NoPayload(TypeError):
+    """A component returned something that no kind of payload can hold."""
+
+
 _NUMERIC = frozenset("iufc")
 _OF_TYPE: dict[type, Kind] = {
     dict: Kind.JSON_DATA,
@@ -31,7 +36,7 @@ _OF_TYPE: dict[type, Kind] = {
 def payload_of(returned: Any, asked: Payload | None, class_names: Callable[[], Sequence[str]] | None) -> Payload:
     """The payload of a reply to a request with the payload `asked`.
 
-    `class_names` names the columns of replies with more than one dimension. Raises TypeError for what is no payload.
+    `class_names` names the columns of replies with more than one dimension. Raises NoPayload.
     """
     if isinstance(returned, np.ndarray):
         return _data(returned, asked, class_names)
@@ -50,7 +55,7 @@ def _kind_of_subclass(returned: Any) -> Kind:
     descriptor = getattr(returned, "DESCRIPTOR", None)
     if descriptor is not None and descriptor.full_name == "google.protobuf.Any":
         return Kind.CUSTOM_DATA
-    raise TypeError(f"Unknown data type returned as payload (must be list or np array):{returned!r}")
+    raise NoPayload(f"Unknown data type returned as payload (must be list or np array):{returned!r}")
 
 
 def _data(array: Array, asked: Payload | None, class_names: Callable[[], Sequence[str]] | None) -> Payload:

@@ -27,6 +27,7 @@ class UnitThread:
         self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None]] = deque()
         self._waking = False
+        self._running: asyncio.Future[Any] | None = None
         self._thread = threading.Thread(target=self._work, name=f"gaal-unit-{name}", daemon=True)
         self._thread.start()
 
@@ -35,6 +36,12 @@ class UnitThread:
         future: asyncio.Future[T] = self._loop.create_future()
         self._waiting.put((future, function, arguments))
         return future
+
+    @property
+    def abandoned(self) -> asyncio.Future[Any] | None:
+        """The call that runs now, if its caller has gone."""
+        running = self._running
+        return running if running is not None and running.cancelled() else None
 
     async def close(self, timeout_s: float = 5.0) -> None:
         """Finish what is waiting and end the thread. One that hangs is left behind: it is a daemon."""
@@ -46,10 +53,12 @@ class UnitThread:
             future, function, arguments = call
             if future.cancelled():
                 continue
+            self._running = future
             try:
                 self._finish(future, function(*arguments), None)
             except BaseException as error:  # whatever it is, it belongs to the caller
                 self._finish(future, None, error)
+            self._running = None
 
     def _finish(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         self._done.append((future, result, error))

@@ -107,8 +107,17 @@ class UserClass:
         self._metrics = self._optional("metrics")
         self._class_names = self._names_source()
         own = await self._once(self._component.init_metadata) if implemented(self._component, "init_metadata") else {}
+        self._take_metadata(own)
+
+    def _take_metadata(self, own: Any) -> None:
+        """Keep what `init_metadata` returned. Raises MessageError if it is no metadata."""
         name, _, version = self.unit.image.rpartition(":")
         self._metadata = seldon_json.model_metadata_of({"name": name, "versions": [version], **own})
+
+    @property
+    def abandoned(self) -> object:
+        """The call that its thread is still at although the caller has gone; None where there is none."""
+        return self._thread and self._thread.abandoned
 
     async def close(self) -> None:
         if self._thread is not None:
@@ -128,6 +137,9 @@ class UserClass:
             return Message(payload_of(answer, None, None))
         except Exception as error:
             raise component_error(self.unit.name, "health_status", error) from error
+
+    async def reachable(self) -> None:
+        pass
 
     # What the component has.
 
@@ -253,9 +265,15 @@ class UserClass:
             returned = returned.data
         if metrics:
             self._records[name](metrics)
-        payload = payload_of(returned, message.payload, self._class_names)
-        meta = chained(message.meta, self.unit.name, self.unit.origin, tags, metrics)
-        return Message(payload, meta, None, message.encoding)
+        payload = self._payload(returned, message.payload)
+        return Message(payload, self._chained(message.meta, tags, metrics), None, message.encoding)
+
+    def _payload(self, returned: Any, asked: Payload | None) -> Payload:
+        return payload_of(returned, asked, self._class_names)
+
+    def _chained(self, meta: Meta, tags: Mapping[str, Any] | None, metrics: Sequence[Metric]) -> Meta:
+        """The meta of a reply to a request with `meta`."""
+        return chained(meta, self.unit.name, self.unit.origin, tags, metrics)
 
     def _aggregated(self, returned: Any, messages: Sequence[Message]) -> Message:
         first = messages[0]
@@ -288,15 +306,8 @@ class UserClass:
     def _raw_operation(self, name: str) -> Operation:
         """The `_raw` form takes and gives whole messages: dicts from JSON, protobuf from gRPC, feedback always so."""
         function = getattr(self._component, f"{name}_raw")
-        if name == "aggregate":
-            return Operation(name, function, _raw_list, _raw_reply)
-        if name == "send_feedback":
-            return Operation(name, function, _raw_feedback, _raw_reply)
-        if name == "route":
-            return Operation(name, function, _raw_message, _raw_branch)
-        if name == "predict":
-            return Operation(name, function, _raw_message, self._raw_prediction)
-        return Operation(name, function, _raw_message, _raw_reply)
+        reply = {"route": _raw_branch, "predict": self._raw_prediction}.get(name, _raw_reply)
+        return Operation(name, function, raw_arguments(name), reply)
 
     def _raw_prediction(self, returned: Any, message: Message) -> Message:
         """A prediction that holds an HTTP status ends the graph, as a unit that answered so over REST would."""
@@ -351,6 +362,13 @@ def _data_of(message: Message | None) -> tuple[Any, list[str]]:
     if message is None or message.payload is None or not message.payload.kind.is_data:
         return np.array([]), []
     return message.payload.array, list(message.payload.names)
+
+
+def raw_arguments(name: str) -> Callable[[Any], Arguments]:
+    """What the `_raw` form of an operation gets of what came in."""
+    if name == "aggregate":
+        return _raw_list
+    return _raw_feedback if name == "send_feedback" else _raw_message
 
 
 def _raw_message(message: Message) -> Arguments:

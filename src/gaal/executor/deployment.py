@@ -81,6 +81,11 @@ class RunningDeployment:
         for predictor in self._active:
             await predictor.check_health(context)
 
+    async def check_ready(self, full: bool, timeout_s: float, context: Context) -> None:
+        """As that of every predictor that answers requests, one after the other."""
+        for predictor in self._active:
+            await predictor.check_ready(full, timeout_s, context)
+
     def _with_unit(self, name: str) -> RunningPredictor:
         for predictor in self.predictors:
             if name in predictor.nodes:

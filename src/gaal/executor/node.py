@@ -48,3 +48,6 @@ class Node(Protocol):
 
     async def health(self, context: Context) -> Message:
         """What the unit says of its health. Raises if it is not well."""
+
+    async def reachable(self) -> None:
+        """Returns when calls can get to the unit, at once if it is in this process. Raises Unavailable."""

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from gaal.errors import NotFound
+from gaal.errors import NotFound, Unavailable
 from gaal.executor.compiler import FeedbackStep, Step, compile_graph
 from gaal.executor.context import Context
 from gaal.executor.events import Listener, RecordMetrics
@@ -61,6 +61,22 @@ class RunningPredictor:
         for node in self.nodes.values():
             await node.health(context)
 
+    async def check_ready(self, full: bool, timeout_s: float, context: Context) -> None:
+        """Ask all units at once whether they can be called or, if `full`, whether they are well.
+
+        Raises what the first one by position raises that is not, or Unavailable where that takes too long.
+        """
+
+        async def check(name: str, node: Node) -> None:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await (node.health(context) if full else node.reachable())
+            except TimeoutError:
+                raise Unavailable(f'unit "{name}": not ready within {timeout_s:g} s') from None
+
+        checks = [check(name, node) for name, node in self.nodes.items()]
+        _raise_first(await asyncio.gather(*checks, return_exceptions=True))
+
     def _node(self, name: str) -> Node:
         node = self.nodes.get(name)
         if node is None:
@@ -69,7 +85,7 @@ class RunningPredictor:
         return node
 
 
-def _raise_first(outcomes: Sequence[BaseException | None]) -> None:
+def _raise_first(outcomes: Sequence[object]) -> None:
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome

@@ -10,10 +10,20 @@ from gaal.graph.places import place
 
 COMPONENT = "gaal.dev/component."
 PLACEMENT = "gaal.dev/placement."
+REPLICAS = "gaal.dev/replicas."
+IDEMPOTENT = "gaal.dev/idempotent."
+HANG_TIMEOUT = "gaal.dev/hang-timeout."
+TLS = "gaal.dev/tls."
+TLS_CA = "gaal.dev/tls-ca."
 REST_TIMEOUT = "seldon.io/rest-timeout"
 GRPC_TIMEOUT = "seldon.io/grpc-timeout"
 NO_ENGINE = "seldon.io/no-engine"
 SERVICE_NAME = "seldon.io/svc-name"
+
+
+OF_WORKERS = (REPLICAS, IDEMPOTENT, HANG_TIMEOUT)
+OF_A_UNIT = (COMPONENT, PLACEMENT, *OF_WORKERS, TLS, TLS_CA)
+"""The keys that go on with the name of a unit."""
 
 
 @dataclass(frozen=True, slots=True)

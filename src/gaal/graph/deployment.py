@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -25,11 +26,16 @@ class Method(Enum):
 
 
 class Placement(Enum):
-    """Where a unit's code runs. AUTO is the loop for async code and a thread of the unit's own for sync code."""
+    """Where a unit's code runs. AUTO is the loop for async code and a thread of the unit's own for sync code.
+
+    WORKER is a process of the unit's own, REMOTE the unit's endpoint.
+    """
 
     AUTO = "auto"
     INLINE = "inline"
     THREAD = "thread"
+    WORKER = "worker"
+    REMOTE = "remote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +49,32 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """The address of a remote unit."""
+    """The address of a remote unit, and how it is called.
+
+    `type` is REST or GRPC, `timeout_s` for each call (None is no limit). With `is_tls` the unit must have a
+    certificate for its host, signed by one of the authorities in the PEM file `tls_ca`; "" is those of the system.
+    """
 
     service_host: str
     http_port: int
     grpc_port: int
     type: str
+    timeout_s: float | None = None
+    is_tls: bool = False
+    tls_ca: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The processes of a unit that is placed in WORKER.
+
+    `is_idempotent` says that a call may be made twice. `hang_timeout_s` is how long a process may stand still, or
+    go on with a call that nobody waits for any more, before it is replaced; None is for ever.
+    """
+
+    n_replicas: int = 1
+    is_idempotent: bool = False
+    hang_timeout_s: float | None = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +82,8 @@ class PredictiveUnit:
     """A node of the graph.
 
     `component` is the code that stands here, `pkg.mod:Class` or `Module`, or None where `implementation` or
-    `endpoint` says it all. `image` is the container image that the document names ("" if none).
+    `endpoint` says it all. `image` is the container image that the document names ("" if none), `env` what the
+    document sets in the container, `identity` what a cluster adds to that: who this unit is (PREDICTIVE_UNIT_ID, …).
     """
 
     name: str
@@ -68,8 +95,10 @@ class PredictiveUnit:
     component: str | None = None
     endpoint: Endpoint | None = None
     placement: Placement = Placement.AUTO
+    workers: Workers = Workers()
     image: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
+    identity: Mapping[str, str] = field(default_factory=dict)
     model_uri: str = ""
 
     @property
@@ -122,6 +151,7 @@ def single(
     name: str, component: str, parameters: Sequence[Parameter] = (), unit_type: UnitType = UnitType.MODEL
 ) -> Deployment:
     """A deployment of one unit, without a document. It, its predictor and its unit are all called `name`."""
+    labels = {"version": name}
     unit = PredictiveUnit(
         name=name,
         type=unit_type,
@@ -129,5 +159,25 @@ def single(
         methods=frozenset(),
         parameters=tuple(parameters),
         component=component,
+        identity=identity(name, name, labels, name, "", parameters),
     )
-    return Deployment(name, "default", (Predictor(name, unit, labels={"version": name}),))
+    return Deployment(name, "default", (Predictor(name, unit, labels=labels),))
+
+
+def identity(
+    deployment: str, predictor: str, labels: Mapping[str, str], unit: str, image: str, parameters: Sequence[Parameter]
+) -> dict[str, str]:
+    """The variables by which a unit's process knows who it is. Source: Seldon Core's operator, createContainerService.
+
+    Those that name ports are missing: nobody is told a port who has none.
+    """
+    written = [{"name": each.name, "value": each.value, "type": each.type} for each in parameters]
+    return {
+        "PREDICTIVE_UNIT_ID": unit,
+        "PREDICTIVE_UNIT_IMAGE": image,
+        "PREDICTIVE_UNIT_PARAMETERS": json.dumps(written),
+        "PREDICTOR_ID": predictor,
+        "PREDICTOR_LABELS": json.dumps(dict(labels)),
+        "SELDON_DEPLOYMENT_ID": deployment,
+        "SELDON_EXECUTOR_ENABLED": "true",
+    }

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from gaal.graph import names, parameters, unit_code
-from gaal.graph.annotations import GRPC_TIMEOUT, PLACEMENT, REST_TIMEOUT, Annotations, of_document, of_predictor
+from gaal.graph.annotations import (
+    GRPC_TIMEOUT,
+    HANG_TIMEOUT,
+    IDEMPOTENT,
+    PLACEMENT,
+    REPLICAS,
+    REST_TIMEOUT,
+    TLS,
+    TLS_CA,
+    Annotations,
+    of_document,
+    of_predictor,
+)
 from gaal.graph.deployment import (
     Deployment,
     Endpoint,
@@ -15,6 +28,8 @@ from gaal.graph.deployment import (
     PredictiveUnit,
     Predictor,
     UnitType,
+    Workers,
+    identity,
 )
 from gaal.graph.schema import Document, Unit
 from gaal.graph.schema import Predictor as WrittenPredictor
@@ -49,7 +64,7 @@ def _predictor(document: Document, index: int) -> Predictor:
     traffic = (predictor.traffic or 0) if several and not predictor.shadow else predictor.traffic or 100
     return Predictor(
         name=predictor.name,
-        graph=_unit(predictor.graph, predictor, of_predictor(document, index)),
+        graph=_unit(predictor.graph, _Around(document, predictor, of_predictor(document, index))),
         traffic=traffic,
         shadow=predictor.shadow,
         annotations=predictor.annotations,
@@ -58,22 +73,40 @@ def _predictor(document: Document, index: int) -> Predictor:
     )
 
 
-def _unit(unit: Unit, predictor: WrittenPredictor, around: Annotations) -> PredictiveUnit:
-    code = unit_code.find(unit, predictor, around)
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a unit stands in."""
+
+    document: Document
+    predictor: WrittenPredictor
+    annotations: Annotations
+
+
+def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
+    predictor = around.predictor
+    code = unit_code.find(unit, predictor, around.annotations)
     container = unit_code.container_of(unit, predictor)
-    by_annotation = unit_code.annotated(unit, around) is not None
+    image = container.image if container else ""
+    by_annotation = unit_code.annotated(unit, around.annotations) is not None
+    placement = _placement(unit, around.annotations)
+    is_remote = placement is Placement.REMOTE or not (by_annotation or (code and placement is not Placement.AUTO))
+    parameters = _parameters(unit, code)
     return PredictiveUnit(
         name=unit.name,
         type=UnitType(unit.type),
         implementation=names.UNKNOWN_IMPLEMENTATION if by_annotation else unit.implementation,
         methods=frozenset(Method(method) for method in unit.methods),
-        children=tuple(_unit(child, predictor, around) for child in unit.children),
-        parameters=_parameters(unit, code),
+        children=tuple(_unit(child, around) for child in unit.children),
+        parameters=parameters,
         component=code.component if code else None,
-        endpoint=None if by_annotation else _endpoint(unit),
-        placement=_placement(unit, around),
-        image=container.image if container else "",
+        endpoint=_endpoint(unit, around) if is_remote else None,
+        placement=placement,
+        workers=_workers(unit, around.annotations),
+        image=image,
         env=unit_code.environment(container.env) if container else {},
+        identity=identity(
+            around.document.metadata.name, predictor.name, predictor.labels, unit.name, image, parameters
+        ),
         model_uri=unit.modelUri,
     )
 
@@ -85,13 +118,33 @@ def _parameters(unit: Unit, code: unit_code.Code | None) -> tuple[Parameter, ...
     return tuple(Parameter(each.name, each.value or "", each.type) for each in unit.parameters)
 
 
-def _endpoint(unit: Unit) -> Endpoint | None:
+def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
     endpoint = unit.endpoint
     if not endpoint.service_host:
         return None
-    return Endpoint(endpoint.service_host, endpoint.httpPort or 0, endpoint.grpcPort or 0, endpoint.type)
+    tls, tls_ca = (around.annotations.get(key + unit.name) for key in (TLS, TLS_CA))
+    return Endpoint(
+        endpoint.service_host,
+        endpoint.httpPort or 0,
+        endpoint.grpcPort or 0,
+        endpoint.type,
+        timeout_s=_timeout_s(around.document, REST_TIMEOUT if endpoint.type == "REST" else GRPC_TIMEOUT),
+        is_tls=tls is not None and tls.value == "true",
+        tls_ca=tls_ca.value if tls_ca else "",
+    )
 
 
 def _placement(unit: Unit, around: Annotations) -> Placement:
     annotation = around.get(PLACEMENT + unit.name)
     return Placement(annotation.value) if annotation else Placement.AUTO
+
+
+def _workers(unit: Unit, around: Annotations) -> Workers:
+    replicas, idempotent, hang = (around.get(key + unit.name) for key in (REPLICAS, IDEMPOTENT, HANG_TIMEOUT))
+    default = Workers()
+    hang_timeout_s = default.hang_timeout_s if hang is None else int(hang.value) / 1000 or None
+    return Workers(
+        n_replicas=int(replicas.value) if replicas else default.n_replicas,
+        is_idempotent=idempotent is not None and idempotent.value == "true",
+        hang_timeout_s=hang_timeout_s,
+    )

@@ -12,7 +12,7 @@ from gaal.graph import defaults, names, rules, schema, validate
 from gaal.graph.deployment import Deployment
 from gaal.graph.freeze import frozen
 from gaal.graph.places import around, known_names, shown
-from gaal.graph.text import MAX_BYTES, parse
+from gaal.graph.text import parse, read_text
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """The files of a folder that are read."""
@@ -26,14 +26,32 @@ def load(path: Path) -> tuple[Deployment, ...]:
     A folder's files may also hold documents of other kinds, which are skipped with a warning. Raises GraphError with
     every violation of every document.
     """
+    return tuple(each.deployment for each in check(path))
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A document that breaks no rule: with its defaults filled in, and frozen.
+
+    `prefix` is what goes before its places, "" if it is alone; the places of `warnings` have it already.
+    """
+
+    document: schema.Document
+    deployment: Deployment
+    prefix: str
+    warnings: tuple[Violation, ...]
+
+
+def check(path: Path) -> tuple[Checked, ...]:
+    """As `load`, with the documents beside the deployments: what has to name places in them needs both."""
     if not path.is_dir():
-        return _checked(str(path), _documents(_text(path, str(path)), str(path), prefix=""), skip_others=False)
+        return _checked(str(path), _documents(read_text(path, str(path)), str(path), prefix=""), skip_others=False)
     documents: list[_Found] = []
     violations: list[Violation] = []
     for file in _files(path):
         prefix = f"{file.name}: "
         try:
-            documents += _documents(_text(file, str(file)), str(file), prefix)
+            documents += _documents(read_text(file, str(file)), str(file), prefix)
         except GraphError as error:
             violations += (replace(each, path=prefix + each.path) for each in error.violations)
     return _checked(str(path), documents, skip_others=True, violations=violations)
@@ -48,6 +66,11 @@ def _files(folder: Path) -> list[Path]:
 
 def loads(text: str, source: str) -> tuple[Deployment, ...]:
     """The deployments in a text, YAML or JSON; `source` names it in errors. Raises GraphError as `load` does."""
+    return tuple(each.deployment for each in check_text(text, source))
+
+
+def check_text(text: str, source: str) -> tuple[Checked, ...]:
+    """As `loads`, with the documents beside the deployments."""
     return _checked(source, _documents(text, source, prefix=""), skip_others=False)
 
 
@@ -57,23 +80,6 @@ class _Found:
 
     data: Any
     prefix: str
-
-
-def _text(path: Path, source: str) -> str:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise GraphError(source, [Violation("document", f"{rules.UNREADABLE}: {reason}")]) from None
-    if len(content) > MAX_BYTES:
-        raise GraphError(source, [Violation("document", rules.TOO_LONG)])
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        column = error.start - content.rfind(b"\n", 0, error.start)
-        raise GraphError(source, [Violation(f"line {line}, column {column}", rules.NOT_UTF8)]) from None
 
 
 def _documents(text: str, source: str, prefix: str) -> list[_Found]:
@@ -96,15 +102,15 @@ def _flat(data: Any, prefix: str) -> Iterator[_Found]:
 
 def _checked(
     source: str, found: Sequence[_Found], skip_others: bool, violations: Sequence[Violation] = ()
-) -> tuple[Deployment, ...]:
+) -> tuple[Checked, ...]:
     violations = list(violations)
-    skipped: list[str] = []
-    deployments: list[Deployment] = []
+    skipped: list[Violation] = []
+    checked: list[Checked] = []
     places: dict[tuple[str, str], str] = {}
     for each in found:
         other = _other_kind(each, rules.OTHER_KIND if skip_others else rules.KIND)
         if other and skip_others:
-            skipped.append(str(other))
+            skipped.append(other)
             continue
         if other:
             violations.append(other)
@@ -113,13 +119,21 @@ def _checked(
         violations += wrong
         violations += _named_before(document, each.prefix, places)
         if not violations:
-            deployments.append(frozen(document, warnings))
-    if not violations and not deployments:
+            deployment = frozen(document, [str(warning) for warning in warnings])
+            checked.append(Checked(document, deployment, each.prefix, tuple(warnings)))
+    if not violations and not checked:
         violations.append(Violation("document", rules.NO_DEPLOYMENT))
     if violations:
         raise GraphError(source, violations)
-    deployments[0] = replace(deployments[0], warnings=(*skipped, *deployments[0].warnings))
-    return tuple(deployments)
+    checked[0] = _warned(checked[0], skipped)
+    return tuple(checked)
+
+
+def _warned(first: Checked, skipped: Sequence[Violation]) -> Checked:
+    """The first document of a folder has the warnings about the others."""
+    texts = [str(each) for each in skipped]
+    deployment = replace(first.deployment, warnings=(*texts, *first.deployment.warnings))
+    return replace(first, deployment=deployment, warnings=(*skipped, *first.warnings))
 
 
 def _other_kind(found: _Found, rule: str) -> Violation | None:
@@ -133,14 +147,14 @@ def _other_kind(found: _Found, rule: str) -> Violation | None:
     return Violation(f"{found.prefix}kind", rule + hint, shown(kind))
 
 
-def _read(found: _Found) -> tuple[schema.Document, list[Violation], list[str]]:
+def _read(found: _Found) -> tuple[schema.Document, list[Violation], list[Violation]]:
     """A document with its defaults, what is wrong with it, and its warnings."""
     written, wrong_types = schema.read(found.data)
     document = defaults.filled(written)
     broken = _independent(validate.violations(document), wrong_types)
     odd = [*schema.unknown_fields(written, ""), *validate.warnings(written, document)]
     violations = [replace(each, path=found.prefix + each.path) for each in (*wrong_types, *broken)]
-    return document, violations, [f"{found.prefix}{each}" for each in odd]
+    return document, violations, [replace(each, path=found.prefix + each.path) for each in odd]
 
 
 def _independent(broken: Iterable[Violation], wrong_types: Sequence[Violation]) -> Iterator[Violation]:

@@ -69,7 +69,12 @@ NO_CODE = (
     "(seldon-core-microservice MyModel), by its env MODEL_NAME, or by the annotation gaal.dev/component.<unit>"
 )
 COMPONENT = "a component is written pkg.mod:Class or Module"
-PLACEMENT = "the placement must be auto, inline or thread"
+PLACEMENT = "the placement must be auto, inline, thread, worker or remote"
+REMOTE_ENDPOINT = "a unit that is placed remote needs an endpoint with a service_host"
+REPLICAS = "replicas must be a whole number from 1 to 64"
+IDEMPOTENT = "idempotent must be true or false"
+TLS = "tls must be true or false"
+TLS_CA = "tls-ca needs a file of certificates, and tls"
 
 # What is odd, but runs: these become warnings.
 UNKNOWN_FIELD = "unknown field, ignored"
@@ -79,4 +84,5 @@ COMBINER_CHILDREN = "a combiner without children has nothing to combine"
 OVERRULED_TYPE = "the implementation decides the type of this unit"
 MIXED_ENDPOINTS = "endpoint types are mixed, or differ from the transport; Seldon Core refuses this document"
 DUPLICATE_PARAMETER = "a parameter stands twice, the last one counts"
+NO_WORKERS = "the annotation matters only to a unit that is placed in worker"
 UNKNOWN_UNIT = "the annotation names no unit of this deployment"

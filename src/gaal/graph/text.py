@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import yaml
@@ -39,6 +40,24 @@ class _Mapping(dict[str, Any]):
         if key in self:
             self.repeated.append(key)
         self[key] = value
+
+
+def read_text(path: Path, source: str) -> str:
+    """The text of a file; `source` names it in errors. Raises GraphError if it is no file, too long or not UTF-8."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise GraphError(source, [Violation("document", f"{rules.UNREADABLE}: {reason}")]) from None
+    if len(content) > MAX_BYTES:
+        raise GraphError(source, [Violation("document", rules.TOO_LONG)])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        column = error.start - content.rfind(b"\n", 0, error.start)
+        raise GraphError(source, [Violation(f"line {line}, column {column}", rules.NOT_UTF8)]) from None
 
 
 def parse(text: str, source: str) -> list[Any]:

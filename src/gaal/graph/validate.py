@@ -13,12 +13,18 @@ from dataclasses import dataclass, replace
 from gaal.errors import Violation
 from gaal.graph import names, parameters, rules, unit_code
 from gaal.graph.annotations import (
-    COMPONENT,
     GRPC_TIMEOUT,
+    HANG_TIMEOUT,
+    IDEMPOTENT,
     NO_ENGINE,
+    OF_A_UNIT,
+    OF_WORKERS,
     PLACEMENT,
+    REPLICAS,
     REST_TIMEOUT,
     SERVICE_NAME,
+    TLS,
+    TLS_CA,
     Annotations,
     of_document,
     of_predictor,
@@ -30,6 +36,8 @@ from gaal.graph.schema import Document, Predictor, Unit
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f]+")
 _MILLISECONDS = re.compile(r"[0-9]{1,12}")
+_REPLICAS = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
+_TRUE_OR_FALSE = re.compile(r"true|false")
 _KAFKA_ENV = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
 
 
@@ -82,6 +90,7 @@ def warnings(written: Document, document: Document) -> Iterator[Violation]:
         for standing in units:
             yield from _odd_children(standing)
             yield from _repeated_parameters(standing)
+            yield from _workers_of_none(standing)
     yield from _annotations_of_no_unit(document)
 
 
@@ -329,6 +338,26 @@ def _placement(standing: Standing) -> Iterator[Violation]:
     if annotation:
         yield from _one_of(annotation.path, rules.PLACEMENT, annotation.value, (each.value for each in Placement))
 
+    if annotation and annotation.value == Placement.REMOTE.value and not standing.unit.endpoint.service_host:
+        yield Violation(annotation.path, rules.REMOTE_ENDPOINT, annotation.value)
+
+
+def _tls(standing: Standing) -> Iterator[Violation]:
+    tls, tls_ca = (standing.annotations.get(key + standing.unit.name) for key in (TLS, TLS_CA))
+    if tls and not _TRUE_OR_FALSE.fullmatch(tls.value):
+        yield Violation(tls.path, rules.TLS, shown(tls.value))
+    if tls_ca and not (tls_ca.value and tls and tls.value == "true"):
+        yield Violation(tls_ca.path, rules.TLS_CA, shown(tls_ca.value))
+
+
+def _workers(standing: Standing) -> Iterator[Violation]:
+    """The form of what is said of a unit's worker processes."""
+    forms = ((REPLICAS, rules.REPLICAS, _REPLICAS), (IDEMPOTENT, rules.IDEMPOTENT, _TRUE_OR_FALSE))
+    for key, rule, form in (*forms, (HANG_TIMEOUT, rules.TIMEOUT, _MILLISECONDS)):
+        annotation = standing.annotations.get(key + standing.unit.name)
+        if annotation and not form.fullmatch(annotation.value):
+            yield Violation(annotation.path, rule, shown(annotation.value))
+
 
 _UNIT_RULES = (
     _unit_name,
@@ -341,6 +370,8 @@ _UNIT_RULES = (
     _parameters,
     _code,
     _placement,
+    _tls,
+    _workers,
 )
 
 
@@ -372,6 +403,17 @@ def _repeated_parameters(standing: Standing) -> Iterator[Violation]:
     )
 
 
+def _workers_of_none(standing: Standing) -> Iterator[Violation]:
+    """What is said of the worker processes of a unit that has none."""
+    placement = standing.annotations.get(PLACEMENT + standing.unit.name)
+    if placement and placement.value == Placement.WORKER.value:
+        return
+    for key in OF_WORKERS:
+        annotation = standing.annotations.get(key + standing.unit.name)
+        if annotation:
+            yield Violation(annotation.path, rules.NO_WORKERS, annotation.value)
+
+
 def _mixed_endpoints(units: list[Standing], transport: str) -> Iterator[Violation]:
     remote = [standing for standing in units if standing.unit.endpoint.service_host]
     for standing in remote:
@@ -388,7 +430,7 @@ def _annotations_of_no_unit(document: Document) -> Iterator[Violation]:
         layers.append((place("spec.predictors", index, "annotations"), predictors[index].annotations, units))
     for path, layer, units in layers:
         for key in layer:
-            for prefix in (COMPONENT, PLACEMENT):
+            for prefix in OF_A_UNIT:
                 unit = key.removeprefix(prefix)
                 if unit != key and unit not in units:
                     yield Violation(place(path, key), rules.UNKNOWN_UNIT + known_names(unit, sorted(units)))

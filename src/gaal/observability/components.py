@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeAlias
 
 from gaal.graph.deployment import Deployment, PredictiveUnit, Predictor
@@ -27,7 +27,8 @@ METHOD_LABELS = {
 """The label `method` of what a component reports. Source: Seldon Core's Python wrapper."""
 
 LABELS = (*PREDICTOR_LABELS, *MODEL_LABELS, "method")
-RESERVED_LABELS = frozenset((*LABELS, "le", "quantile"))
+OF_BUCKETS = frozenset(("le", "quantile"))
+"""Labels that Prometheus gives a meaning."""
 
 
 class ComponentMetrics:
@@ -38,12 +39,11 @@ class ComponentMetrics:
 
     def recorder(self, deployment: Deployment, predictor: Predictor, unit: PredictiveUnit, method: str) -> Record:
         """Records what `method` of this unit reported. Bind it at load."""
-        values = (
-            *predictor_labels(deployment, predictor),
-            unit.name,
-            *image_and_version(unit.image),
-            METHOD_LABELS[method],
-        )
+        values = (*predictor_labels(deployment, predictor), unit.name, *image_and_version(unit.image))
+        return self.labelled(dict(zip(LABELS, (*values, METHOD_LABELS[method]), strict=True)))
+
+    def labelled(self, labels: Mapping[str, str]) -> Record:
+        """Records metrics under these labels, beside the tags that each has of its own. Bind it at load."""
         bound: dict[tuple[str, str, tuple[tuple[str, str], ...]], Add] = {}
 
         def record(metrics: Iterable[Metric]) -> None:
@@ -51,7 +51,7 @@ class ComponentMetrics:
                 key = (metric.type, metric.key, tuple(metric.tags.items()))
                 report = bound.get(key)
                 if report is None:
-                    report = self._bind(metric, values)
+                    report = self._bind(metric, labels)
                     if report is None:
                         continue
                     bound[key] = report
@@ -60,12 +60,12 @@ class ComponentMetrics:
 
         return record
 
-    def _bind(self, metric: Metric, values: tuple[str, ...]) -> Add | None:
+    def _bind(self, metric: Metric, given: Mapping[str, str]) -> Add | None:
         """None if it cannot be counted: the name is one of Gaal's own or of another kind, or there are too many."""
         tags = {legal_label(tag): str(value) for tag, value in metric.tags.items()}
-        tags = {tag: value for tag, value in tags.items() if tag not in RESERVED_LABELS}
+        tags = {tag: value for tag, value in tags.items() if tag not in given and tag not in OF_BUCKETS}
         name = legal_name(metric.key)
-        labels = (*LABELS, *tags)
+        labels = (*given, *tags)
         match metric.type:
             case "COUNTER":
                 definition = Definition(f"{name}_total", Kind.COUNTER, "", labels)
@@ -76,7 +76,7 @@ class ComponentMetrics:
         if definition.name in CATALOG or not self._series.accepts(definition):
             self._series.refuse()
             return None
-        filled = (*values, *tags.values())
+        filled = (*given.values(), *tags.values())
         if definition.kind is Kind.COUNTER:
             return self._series.counter(definition, *filled)
         if definition.kind is Kind.LATEST:

@@ -53,6 +53,16 @@ def render(series: Series) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode()
 
 
+def render_reported(series: Series) -> bytes:
+    """Only what components report, and only of workers that live: what a microservice shows."""
+    snapshots = [snapshot for snapshot in series.snapshots() if snapshot.owner]
+    lines: list[str] = []
+    for (name, kind), family in sorted(families(merge(snapshots)).items(), key=lambda item: item[0][0]):
+        if name not in CATALOG:
+            lines += render_family(name, kind, family)
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
 def merge(snapshots: Iterable[Snapshot]) -> dict[SeriesKey, Values]:
     """The counts of several workers as one: see `Kind` for the rule of each."""
     merged: dict[SeriesKey, Values] = {}

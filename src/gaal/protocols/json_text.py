@@ -24,6 +24,7 @@ NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 _OPTIONS = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _LONG_INTEGER = re.compile(rb"\d{19}")
+_NOT_PRINTABLE = re.compile(r"[^\x00-\x7e]+")
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -58,6 +59,28 @@ def dump(value: Any, *, bare_non_finite: bool = False) -> bytes:
         return _dump_slowly(value, bare_non_finite)
     # orjson prints null for NaN and the infinities.
     return _dump_slowly(value, bare_non_finite) if b"null" in text else text
+
+
+def dump_line(value: Any) -> bytes:
+    """As the Seldon Core Python wrapper prints JSON: compact, keys sorted, ASCII, bare NaN, a newline at the end.
+
+    Raises MessageError for what is no JSON value.
+    """
+    try:
+        text = orjson.dumps(value, option=_OPTIONS | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        text = b"null"
+    if b"null" in text:  # a null, or what orjson prints as one; the standard library knows the difference
+        try:
+            text = json.dumps(plain(value), separators=(",", ":"), sort_keys=True).encode() + b"\n"
+        except RecursionError:
+            raise MessageError("the JSON value is nested too deep") from None
+    return text if text.isascii() and b"\x7f" not in text else _ascii(text)
+
+
+def _ascii(text: bytes) -> bytes:
+    """JSON text with an escape for every character beyond printable ASCII. Outside of strings there is none."""
+    return _NOT_PRINTABLE.sub(lambda found: json.dumps(found[0])[1:-1], text.decode()).encode()
 
 
 def printable(array: Array) -> Any:

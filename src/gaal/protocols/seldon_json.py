@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, TypeVar, cast
 
@@ -37,6 +38,7 @@ from gaal.protocols.custom_data import any_of_object, object_of_any
 from gaal.protocols.json_text import (
     NON_FINITE,
     dump,
+    dump_line,
     listed,
     parse,
     parse_exactly,
@@ -74,6 +76,37 @@ def message_of(value: Any) -> Message:
 def encode_message(message: Message, *, bare_non_finite: bool = False) -> bytes:
     """Compact JSON text. NaN and the infinities are the strings of proto3 JSON, or bare literals if told so."""
     return dump(_object(message, printable), bare_non_finite=bare_non_finite)
+
+
+@dataclass(slots=True)
+class Verbatim(Message):
+    """A message whose JSON is `document`, a dict, with whatever else stands in it: such as user code gave it."""
+
+    document: Any = None
+
+
+def verbatim_of(value: Any) -> Verbatim:
+    """As `message_of`, and the JSON is kept as it is."""
+    message = message_of(value)
+    return Verbatim(message.payload, message.meta, message.status, message.encoding, value)
+
+
+class VerbatimList(list[Message]):
+    """Messages whose JSON is `document`: a list, or an object that holds one."""
+
+    document: Any
+
+
+def verbatim_list_of(value: Any) -> VerbatimList:
+    """As `message_list_of`, and the JSON is kept as it is."""
+    messages = VerbatimList(message_list_of(value))
+    messages.document = value
+    return messages
+
+
+def encode_line(message: Message) -> bytes:
+    """The JSON text of the internal API: as the Python wrapper prints it, see `json_text.dump_line`."""
+    return dump_line(message.document if isinstance(message, Verbatim) else _object(message, printable))
 
 
 def object_of(message: Message) -> dict[str, Any]:

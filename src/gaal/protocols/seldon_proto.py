@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, EncodeError
 from google.protobuf.message import Message as Proto
 
@@ -73,6 +74,15 @@ def encode_message(message: Message) -> bytes:
 def proto_of(message: Message) -> Proto:
     """The `seldon.protos.SeldonMessage` of a message, as user code gets to see it."""
     return _true("SeldonMessage", encode_message(message))
+
+
+def json_object_of(message: Message) -> dict[str, Any]:
+    """A message as protobuf's own JSON printer gives it: numbers are doubles, what is empty or a default is missing.
+
+    But `meta` is always there.
+    """
+    printed = MessageToDict(proto_of(message))
+    return {**printed, "meta": printed.get("meta", {})}
 
 
 def decode_message_list(body: bytes) -> list[Message]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from gaal.errors import NotFound, UnsupportedMedia
+from gaal.errors import GaalError, NotFound, UnsupportedMedia
+from gaal.executor.context import Context
+from gaal.messages import Encoding
 from gaal.transport import grpc_health
 from gaal.transport.deployments import Deployments
+from gaal.transport.errors import error_body
 from gaal.transport.grpc import GrpcServer, Method
 from gaal.transport.grpc_health import Health
 from gaal.transport.grpc_reflection import Reflection
@@ -16,6 +19,9 @@ from gaal.transport.types import Headers, Receive, Scope, Send
 
 ANY = ()
 READ = ("GET", "OPTIONS")
+
+READY_TIMEOUT_S = 2.0
+"""For the units of one predictor, which are asked at the same time."""
 
 WEB_REQUEST_HEADERS = (b"grpc-timeout", b"namespace", b"seldon", b"seldon-puid", b"x-grpc-web", b"x-user-agent")
 """What a gRPC-Web client in a browser may send, beside what every client may."""
@@ -33,8 +39,10 @@ class App:
         cors: Cors,
         max_message_bytes: int,
         pages: Mapping[str, Endpoint],
+        full_health_checks: bool = False,
     ) -> None:
         self._ready = True
+        self._full_health_checks = full_health_checks
         self._deployments = deployments
         self._apis = {(each.namespace, each.name): DeploymentApi(each) for each in deployments}
         self.in_flight = InFlight(show_in_flight)
@@ -74,28 +82,40 @@ class App:
         endpoints: dict[str, Endpoint] = {}
         for (namespace, name), api in self._apis.items():
             own = api.endpoints()
-            endpoints |= {f"/seldon/{namespace}/{name}{path}": endpoint for path, endpoint in own.items()}
+            for prefix in self._prefixes(namespace, name):
+                endpoints |= {f"{prefix}{path}": endpoint for path, endpoint in own.items()}
             if self._deployments.only is not None:
                 endpoints |= own
         return endpoints
 
+    def _prefixes(self, namespace: str, name: str) -> list[str]:
+        """`/seldon/<namespace>/<deployment>`, and `/seldon/<deployment>` where that names one alone."""
+        alone = [each for each, other in self._apis if other == name] == [namespace]
+        return [f"/seldon/{namespace}/{name}", *([f"/seldon/{name}"] if alone else [])]
+
     def _found(self, path: str) -> Endpoint:
         """The endpoint of a path that names a unit, or the one that says that there is none."""
-        match path.split("/", 4):
-            case ["", "seldon", namespace, name, rest] if (namespace, name) in self._apis:
-                endpoint = self._apis[namespace, name].unit_endpoint(f"/{rest}")
-            case _ if self._deployments.only is not None:
-                endpoint = next(iter(self._apis.values())).unit_endpoint(path)
-            case _:
-                endpoint = None
-        return endpoint or Endpoint(ANY, lambda request: self._not_found(path))
+        for (namespace, name), api in self._apis.items():
+            for prefix in (*self._prefixes(namespace, name), *([""] if self._deployments.only is not None else [])):
+                if path.startswith(f"{prefix}/api/") and (endpoint := api.unit_endpoint(path.removeprefix(prefix))):
+                    return endpoint
+        return Endpoint(ANY, lambda request: self._not_found(path))
 
     async def _not_found(self, path: str) -> Reply:
         names = ", ".join(f"/seldon/{namespace}/{name}" for namespace, name in self._apis)
         raise NotFound(f"there is nothing at {path}; the deployments served are at {names}")
 
     async def ready(self, request: Request) -> Reply:
-        return Reply(b"", 200 if self._ready else 503)
+        """200 while requests are taken and every unit can be called; else 503, with the unit that cannot."""
+        if not self._ready:
+            return Reply(b"", 503)
+        context = Context(request.puid, Encoding.JSON, request.headers)
+        try:
+            for served in self._deployments:
+                await served.running.check_ready(self._full_health_checks, READY_TIMEOUT_S, context)
+        except GaalError as error:
+            return Reply(error_body(error, 503), 503)
+        return Reply(b"")
 
     async def live(self, request: Request) -> Reply:
         return Reply(b"")

@@ -97,18 +97,18 @@ def gunzipped(body: bytes, max_bytes: int) -> bytes:
 
 def decode_json_body(body: bytes, content_type: bytes, query: bytes) -> bytes:
     """The JSON text in a body that holds a JSON document in one way or another: as it is, in a form, in the query."""
-    if query and (text := _field(query, "json")) is not None:
+    if query and (text := form_field(query, "json")) is not None:
         return text
-    media_type = _media_type(content_type)
+    media_type = media_type_of(content_type)
     if media_type in (b"", b"application/json") or media_type.endswith(b"+json"):
         return body
     if media_type == b"application/x-www-form-urlencoded":
-        form = _field(body, "json")
+        form = form_field(body, "json")
         if form is None:
             raise MessageError("the form must have a field json; for a JSON body say Content-Type: application/json")
         return form
     if media_type == b"multipart/form-data":
-        return orjson.dumps(_multipart(body, content_type))
+        return orjson.dumps(multipart_object(body, content_type))
     raise UnsupportedMedia(
         "Content-Type: must be application/json, application/x-www-form-urlencoded or multipart/form-data, "
         f"for predictions also application/octet-stream or text/plain, got {media_type.decode('latin-1')!r}"
@@ -119,7 +119,7 @@ def decode_message(body: bytes, content_type: bytes, query: bytes) -> Message:
     """The message of a prediction request. Raises MessageError."""
     if content_type == b"application/json" and not query:
         return seldon_json.decode_message(body)
-    media_type = _media_type(content_type)
+    media_type = media_type_of(content_type)
     if media_type == b"application/octet-stream":
         return Message(Payload(Kind.BIN_DATA, body), encoding=Encoding.JSON)
     if media_type == b"text/plain":
@@ -127,11 +127,11 @@ def decode_message(body: bytes, content_type: bytes, query: bytes) -> Message:
     return seldon_json.decode_message(decode_json_body(body, content_type, query))
 
 
-def _media_type(content_type: bytes) -> bytes:
+def media_type_of(content_type: bytes) -> bytes:
     return content_type.partition(b";")[0].strip().lower()
 
 
-def _field(form: bytes, name: str) -> bytes | None:
+def form_field(form: bytes, name: str) -> bytes | None:
     """A field of a form or of a query string."""
     try:
         fields = parse_qs(form.decode("ascii"), keep_blank_values=True, max_num_fields=100)
@@ -140,7 +140,7 @@ def _field(form: bytes, name: str) -> bytes | None:
     return fields[name][0].encode() if name in fields else None
 
 
-def _multipart(body: bytes, content_type: bytes) -> Mapping[str, Any]:
+def multipart_object(body: bytes, content_type: bytes) -> Mapping[str, Any]:
     """The parts as one JSON object, by the wrapper's rules."""
     from python_multipart import create_form_parser
     from python_multipart.exceptions import FormParserError

@@ -16,6 +16,8 @@ from gaal.errors import (
     MessageTooLarge,
     MethodNotAllowed,
     NotFound,
+    RemoteReply,
+    RemoteStatus,
     Unavailable,
     UnsupportedMedia,
 )
@@ -32,13 +34,16 @@ class GrpcCode(Enum):
     INVALID_ARGUMENT = 3
     DEADLINE_EXCEEDED = 4
     NOT_FOUND = 5
+    ALREADY_EXISTS = 6
     PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     FAILED_PRECONDITION = 9
     ABORTED = 10
+    OUT_OF_RANGE = 11
     UNIMPLEMENTED = 12
     INTERNAL = 13
     UNAVAILABLE = 14
+    DATA_LOSS = 15
     UNAUTHENTICATED = 16
 
 
@@ -65,18 +70,37 @@ _GRPC_OF_HTTP = {
 }
 """For a component that refuses with an HTTP status of its own choice."""
 
+_HTTP_OF_GRPC = {
+    **{code.value: status for status, code in _GRPC_OF_HTTP.items()},
+    GrpcCode.FAILED_PRECONDITION.value: 400,
+    GrpcCode.OUT_OF_RANGE.value: 400,
+    GrpcCode.ALREADY_EXISTS.value: 409,
+}
+"""For a remote unit that refuses with a gRPC code of its own choice. All others are 500."""
+
 
 def http_status(error: BaseException) -> int:
     if isinstance(error, ComponentRejected):
         return error.http_status if 400 <= error.http_status <= 599 else 500
+    if isinstance(error, RemoteReply):
+        return error.http_status
+    if isinstance(error, RemoteStatus):
+        return _HTTP_OF_GRPC.get(error.grpc_code, 500)
     return _codes(error)[0]
 
 
 def grpc_code(error: BaseException) -> GrpcCode:
-    if isinstance(error, ComponentRejected):
+    if isinstance(error, RemoteStatus):
+        return GrpcCode(error.grpc_code) if 0 < error.grpc_code <= 16 else GrpcCode.UNKNOWN
+    if isinstance(error, ComponentRejected | RemoteReply):
         status = http_status(error)
         return _GRPC_OF_HTTP.get(status, GrpcCode.FAILED_PRECONDITION if status < 500 else GrpcCode.INTERNAL)
     return _codes(error)[1]
+
+
+def grpc_text(error: BaseException) -> str:
+    """What the caller reads: of a remote unit that refused over gRPC, its own words."""
+    return error.text if isinstance(error, RemoteStatus) else str(error)
 
 
 def _codes(error: BaseException) -> tuple[int, GrpcCode]:

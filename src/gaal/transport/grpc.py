@@ -15,7 +15,7 @@ from gaal.messages import Encoding
 from gaal.observability.listener import ServerObservers
 from gaal.transport.bodies import Disconnected, read_body
 from gaal.transport.connections import Peer
-from gaal.transport.errors import GrpcCode, described, grpc_code
+from gaal.transport.errors import GrpcCode, described, grpc_code, grpc_text
 from gaal.transport.grpc_stream import Incoming
 from gaal.transport.grpc_wire import (
     GZIP_MIN_BYTES,
@@ -122,7 +122,7 @@ class GrpcServer:
             outcome = code.name
             if isinstance(error, UnsupportedMedia):
                 extra.append((b"grpc-accept-encoding", b"identity,gzip"))
-            await _fail(wire, send, extra, code, str(error), call.trailers)
+            await _fail(wire, send, extra, code, grpc_text(error), call.trailers)
         else:
             outcome = "OK"
             gzipped = len(payload) >= GZIP_MIN_BYTES and b"gzip" in call.headers.get(b"grpc-accept-encoding", b"")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gaal.errors import ComponentAnswered, GaalError, MethodNotAllowed
+from gaal.errors import ComponentAnswered, GaalError, MethodNotAllowed, RemoteReply
 from gaal.executor.context import Context
 from gaal.executor.puid import new_puid
 from gaal.messages import Encoding
@@ -93,10 +93,17 @@ class Endpoint:
 
 
 class RestServer:
-    """Takes HTTP requests to endpoints and replies back."""
+    """Takes HTTP requests to endpoints and replies back. `refuse` gives an error its form."""
 
-    def __init__(self, in_flight: InFlight, cors: Cors, max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        in_flight: InFlight,
+        cors: Cors,
+        max_message_bytes: int,
+        refuse: Callable[[GaalError], Reply] | None = None,
+    ) -> None:
         self._in_flight = in_flight
+        self._refuse = refuse or error_reply
         self._max_bytes = max_message_bytes
         self._headers: Headers = [
             (b"x-content-type-options", b"nosniff"),
@@ -113,7 +120,7 @@ class RestServer:
         method: str = scope["method"]
         try:
             if endpoint.methods and method not in endpoint.methods:
-                reply = _wrong_method(scope["path"], method, endpoint)
+                reply = _wrong_method(scope["path"], method, endpoint, self._refuse)
             elif endpoint.methods and method == "OPTIONS":
                 reply = Reply(b"", headers=endpoint.preflight)
             else:
@@ -131,14 +138,18 @@ class RestServer:
             encoding = request.headers.get(b"content-encoding")
             request.body = body if encoding is None else decompressed(body, encoding, self._max_bytes)
         except GaalError as error:
-            return error_reply(error)
+            return self._refuse(error)
         task = self._in_flight.enter(receive, http1_peer(scope))
         try:
             return await endpoint.handle(request)
         except ComponentAnswered as answer:
             return Reply(seldon_json.encode_message(answer.reply), answer.http_status)
+        except RemoteReply as answer:
+            return Reply(
+                answer.body, answer.http_status, answer.content_type.encode("latin-1", "replace") or b"text/plain"
+            )
         except Exception as error:
-            return error_reply(described(error))
+            return self._refuse(described(error))
         finally:
             if self._in_flight.leave(task):
                 raise Disconnected
@@ -180,10 +191,10 @@ def json_reply(value: Any) -> Reply:
     return Reply(orjson.dumps(value))
 
 
-def _wrong_method(path: str, method: str, endpoint: Endpoint) -> Reply:
+def _wrong_method(path: str, method: str, endpoint: Endpoint, refuse: Callable[[GaalError], Reply]) -> Reply:
     allowed = ", ".join(endpoint.methods)
     error = MethodNotAllowed(f"{path}: must be asked with {allowed}, got {method}", endpoint.methods)
-    return error_reply(error)._replace(headers=[(b"allow", allowed.encode())])
+    return refuse(error)._replace(headers=[(b"allow", allowed.encode())])
 
 
 def _observe(endpoint: Endpoint, request: Request, method: str, status: int, seconds: float) -> None:

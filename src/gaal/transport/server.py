@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 import ssl
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import h2corn
 import h2corn._lib
@@ -26,40 +27,66 @@ async def serve(app: ASGIApp, context: WorkerContext, on_stop: Callable[[], None
     `on_stop` is called first of all then: what would go on for ever must end by itself.
     Raises SettingsError if the certificates are not usable, before the port opens.
     """
+    await serve_all([Listening(app, context.sockets, context.settings.access_log)], context, on_stop)
+
+
+class Listening(NamedTuple):
+    """An app, and the sockets that it is served on."""
+
+    app: ASGIApp
+    sockets: Sequence[socket.socket]
+    access_log: bool = False
+
+
+async def serve_all(
+    listening: Sequence[Listening], context: WorkerContext, on_stop: Callable[[], None] = lambda: None
+) -> None:
+    """As `serve`, for several apps, each on sockets of its own."""
     check_certificates(context.settings)
     await context.port_opened()
-    replies = LastReplies(app)
-    server = h2corn.Server(cast(Any, replies), server_config(context))
-    _silence_banner()
+    replies = [LastReplies(each.app) for each in listening]
+    servers = [
+        h2corn.Server(cast(Any, app), server_config(context, each.sockets, each.access_log))
+        for app, each in zip(replies, listening, strict=True)
+    ]
+    silence_banner()
     stopped = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
-    serving = asyncio.create_task(server.serve())
-    await _started(server, serving)
+    serving = [asyncio.create_task(_serve(server)) for server in servers]
+    for server, task in zip(servers, serving, strict=True):
+        await until_started(server, task)
     context.ready()
-    beside = [asyncio.create_task(_stop(server, replies, context, stopped, on_stop))]
+    beside = [asyncio.create_task(_stop(servers, replies, context, stopped, on_stop))]
     if context.settings.worker_timeout_s:
         beside.append(asyncio.create_task(context.stay_alive()))
     try:
-        await serving
+        await asyncio.gather(*serving)
+    finally:
+        for each in (*beside, *serving):
+            each.cancel()
+
+
+async def _serve(server: h2corn.Server) -> None:
+    try:
+        await server.serve()
     except RuntimeError as error:
         if not server.releasing:
             raise
         logger.warning("stopped with requests that did not end in time: %s", error)
-    finally:
-        for task in beside:
-            task.cancel()
 
 
-def server_config(context: WorkerContext) -> h2corn.Config:
+def server_config(
+    context: WorkerContext, sockets: Sequence[socket.socket] | None = None, access_log: bool | None = None
+) -> h2corn.Config:
     """h2corn's settings. Sizes of messages are the app's to limit, so that the error has the protocol's own form."""
     settings = context.settings
     return h2corn.Config(
-        bind=tuple(f"fd://{each.fileno()}" for each in context.sockets),
+        bind=tuple(f"fd://{each.fileno()}" for each in (context.sockets if sockets is None else sockets)),
         grpc=True,
         lifespan="off",
         runtime_threads=1,
         max_request_body_size=0,
-        access_log=settings.access_log,
+        access_log=settings.access_log if access_log is None else access_log,
         certfile=settings.tls_cert,
         keyfile=settings.tls_key,
         ca_certs=settings.tls_client_ca,
@@ -89,8 +116,8 @@ def check_certificates(settings: ServeSettings) -> None:
 
 
 async def _stop(
-    server: h2corn.Server,
-    replies: LastReplies,
+    servers: Sequence[h2corn.Server],
+    replies: Sequence[LastReplies],
     context: WorkerContext,
     stopped: asyncio.Event,
     on_stop: Callable[[], None],
@@ -100,14 +127,16 @@ async def _stop(
     try:
         on_stop()
         ports = frozenset(each.getsockname()[1] for each in context.sockets)
-        replies.begin()
+        for each in replies:
+            each.begin()
         stop_accepting(context.sockets)
         await connections_closed(ports)
     finally:
-        server.shutdown()
+        for server in servers:
+            server.shutdown()
 
 
-async def _started(server: h2corn.Server, serving: asyncio.Task[None]) -> None:
+async def until_started(server: h2corn.Server, serving: asyncio.Task[None]) -> None:
     """Waits until the server takes connections. Raises what kept it from starting."""
     started = asyncio.create_task(server.wait_started())
     await asyncio.wait((started, serving), return_when=asyncio.FIRST_COMPLETED)
@@ -117,7 +146,7 @@ async def _started(server: h2corn.Server, serving: asyncio.Task[None]) -> None:
     await started
 
 
-def _silence_banner() -> None:
+def silence_banner() -> None:
     # The only line that says that Gaal is ready is Gaal's own, and only once all workers are. h2corn has no setting
     # for it. Should a later version call this something else, the banner is back and nothing worse.
     vars(h2corn._lib)["emit_banner"] = lambda config, tls: None

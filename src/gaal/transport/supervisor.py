@@ -22,13 +22,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeAlias
 
+from gaal.backoff import Backoff
 from gaal.errors import SettingsError, Violation
 from gaal.observability.catalog import WORKER_RESTARTS
 from gaal.observability.series import Series, disown, make_file
@@ -36,11 +37,6 @@ from gaal.settings import ServeSettings
 from gaal.transport.worker import FAILED, GO, LOADED, READY, WorkerContext, WorkerMain, run_worker
 
 logger = logging.getLogger("gaal.supervisor")
-
-FIRST_DELAY_S = 0.1
-LONGEST_DELAY_S = 10.0
-STABLE_S = 10.0
-"""A worker that was ready for so long is no sign of a failure that repeats: the next delay is the first again."""
 
 CLEANUP_S = 5.0
 """What a worker has, after the drain timeout, to cancel requests and close its components before it is killed."""
@@ -75,18 +71,17 @@ class Worker:
 
 
 @dataclass(slots=True)
-class Backoff:
-    """How long to wait before a worker is replaced: twice as long each time, until one has lived a while."""
+class Replacements:
+    """When the successors of workers that ended are due: later each time, until one has lived a while."""
 
-    delay_s: float = 0.0
+    backoff: Backoff = field(default_factory=Backoff)
     due: list[float] = field(default_factory=list)
 
     def worker_ended(self, lived_s: float, now: float) -> float:
         """The seconds until its successor is due."""
-        grown = min(max(FIRST_DELAY_S, 2 * self.delay_s), LONGEST_DELAY_S)
-        self.delay_s = FIRST_DELAY_S if lived_s >= STABLE_S else grown
-        self.due.append(now + self.delay_s)
-        return self.delay_s
+        delay_s = self.backoff.ended(lived_s)
+        self.due.append(now + delay_s)
+        return delay_s
 
     def take_due(self, now: float) -> int:
         """How many successors are due now; they are not due again."""
@@ -96,35 +91,48 @@ class Backoff:
         return n_due
 
 
-def run(settings: ServeSettings, worker: WorkerMain | str) -> int:
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A port of the server. The ready line calls it `name`, an error `option`; `path` ends its URL."""
+
+    name: str
+    port: int
+    option: str
+    path: str = ""
+
+
+def run(settings: ServeSettings, worker: WorkerMain | str, listeners: Sequence[Listener] = ()) -> int:
     """Serves until SIGTERM or SIGINT and gives the exit status. Call it on the main thread of a process without others.
 
     `worker` is called in each worker process, with its WorkerContext; a text is `module:function`, imported there.
+    Each of `listeners` gets sockets of its own; without any there is one, on the port of the settings.
     Prints one line to stdout when all workers are ready. Status: 0 after a stop, the worker's own if one fails
     at the start, 128 + the signal if a second signal cut the drain short.
     Raises SettingsError if the address cannot be bound.
     """
-    sockets = bind(settings)
+    sockets = bind_all(settings, listeners or [Listener("", settings.port, "--port")])
     with signal_pipe() as signals:
         return Supervisor(settings, worker, sockets, signals).run()
+
+
+Sockets: TypeAlias = Mapping[Listener, tuple[socket.socket, ...]]
 
 
 class Supervisor:
     """The loop that watches the workers. One thread, no locks; everything that happens is an event or a due time."""
 
-    def __init__(
-        self, settings: ServeSettings, worker: WorkerMain | str, sockets: tuple[socket.socket, ...], signals: int
-    ) -> None:
+    def __init__(self, settings: ServeSettings, worker: WorkerMain | str, sockets: Sockets, signals: int) -> None:
         self._settings = settings
         self._main = worker
-        self._sockets = sockets
+        self._by_listener = sockets
+        self._sockets = tuple(each for bound in sockets.values() for each in bound)
         self._signals = signals
         # A reload has two generations at once. The last file is the supervisor's own.
         self._files = tuple(make_file() for _ in range(2 * settings.workers + 1))
         self._restarted = Series(self._files, slot=-1).counter(WORKER_RESTARTS)
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.PollSelector()
-        self._backoff = Backoff()
+        self._replacements = Replacements()
         self._current = 0
         self._incoming: int | None = None
         self._n_generations = 1
@@ -211,7 +219,7 @@ class Supervisor:
         else:
             self._restarted(1)
             now = time.monotonic()
-            delay_s = self._backoff.worker_ended(now - worker.ready_at if worker.ready_at else 0.0, now)
+            delay_s = self._replacements.worker_ended(now - worker.ready_at if worker.ready_at else 0.0, now)
             logger.error("worker %d ended %s, replaced in %.1f s%s", worker.pid, how, delay_s, told)
 
     def _kill_overdue(self) -> None:
@@ -232,7 +240,7 @@ class Supervisor:
         self._open_port()
         self._announce()
         self._turn_over()
-        for _ in range(self._backoff.take_due(time.monotonic())):
+        for _ in range(self._replacements.take_due(time.monotonic())):
             if len(self._generation(self._current)) < self._settings.workers:
                 self._start(self._current)
         draining = any(worker.stage is Stage.DRAINING for worker in self._workers.values())
@@ -267,18 +275,24 @@ class Supervisor:
             self._announced = True
             scheme = "https" if self._settings.tls_cert else "http"
             with suppress(OSError):  # nobody may be reading any more
-                print(f"Gaal is serving on {scheme}://{address(self._sockets[0])}", flush=True)
+                print(f"Gaal is serving on {', '.join(self._places(scheme))}", flush=True)
+
+    def _places(self, scheme: str) -> Iterator[str]:
+        for listener, sockets in self._by_listener.items():
+            named = f" ({listener.name})" if listener.name else ""
+            yield f"{scheme}://{address(sockets[0])}{listener.path}{named}"
 
     def _turn_over(self) -> None:
         """Ends a reload that has succeeded: the new generation is the current one, the old one drains."""
         if self._incoming is not None and self._all_ready(self._incoming):
             old = self._generation(self._current)
             self._current, self._incoming = self._incoming, None
-            self._backoff = Backoff()
+            self._replacements = Replacements()
             logger.info("reload: %d new workers are ready, %d old ones drain", self._settings.workers, len(old))
             self._drain(old)
 
     def _stop(self) -> None:
+        logger.info("stopping: requests under way may take another %g s", self._settings.drain_timeout_s)
         self._stopping = True
         for each in self._sockets:
             each.close()
@@ -315,7 +329,8 @@ class Supervisor:
         supervisor = os.getpid()
         pid = os.fork()
         if pid == 0:
-            context = WorkerContext(self._settings, slot, self._sockets, self._files, reports_out, orders_in)
+            named = {listener.name: sockets for listener, sockets in self._by_listener.items()}
+            context = WorkerContext(self._settings, slot, self._sockets, self._files, reports_out, orders_in, named)
             self._become_worker(context, supervisor, (reports, orders))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(reports_out)
@@ -370,7 +385,7 @@ class Supervisor:
 
     def _patience(self) -> float | None:
         """Seconds until something is due; None if only an event can change anything."""
-        due = [*self._backoff.due] if not self._stopping else []
+        due = [*self._replacements.due] if not self._stopping else []
         for worker in self._workers.values():
             due.append(min(worker.kill_at or float("inf"), self._silent_at(worker)))
         soonest = min(due, default=float("inf"))
@@ -380,12 +395,17 @@ class Supervisor:
 # The operating system ------------------------------------------------------------------------------------------------
 
 
-def bind(settings: ServeSettings) -> tuple[socket.socket, ...]:
+def bind_all(settings: ServeSettings, listeners: Sequence[Listener]) -> Sockets:
+    """The sockets of each listener, not yet listening. Raises SettingsError if one cannot be bound."""
+    return {each: bind(settings.host, each) for each in listeners}
+
+
+def bind(host: str, listener: Listener) -> tuple[socket.socket, ...]:
     """Sockets bound to every address of the host, not yet listening. Raises SettingsError if that cannot be."""
-    where = f"{settings.host}:{settings.port}"
+    port = listener.port
+    where = f"{host}:{port}"
     try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        port = settings.port
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         bound: list[socket.socket] = []
         for family, _, _, _, sockaddr in dict.fromkeys(found):
             with suppress_absent(bound):
@@ -393,7 +413,7 @@ def bind(settings: ServeSettings) -> tuple[socket.socket, ...]:
                 port = bound[-1].getsockname()[1]
     except OSError as error:
         rule = f"must be an address of this machine that is free ({error.strerror or error})"
-        raise SettingsError([Violation("--host, --port", rule, where)]) from None
+        raise SettingsError([Violation(f"--host, {listener.option}", rule, where)]) from None
     return tuple(bound)
 
 

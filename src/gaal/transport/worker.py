@@ -16,8 +16,8 @@ import json
 import os
 import socket
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from gaal.errors import GaalError, GraphError, SettingsError
@@ -34,8 +34,9 @@ MAX_FAILURE_CHARACTERS = 16_000
 class WorkerContext:
     """What a worker gets from the supervisor.
 
-    `sockets` are bound and shared by all workers, and listen once all workers have loaded. `series_files` and
-    `slot` are for `Series(series_files, slot)`: this worker's counts, and those of all others to read.
+    `sockets` are bound and shared by all workers, and listen once all workers have loaded; `by_listener` has the
+    same ones by the name of their listener. `series_files` and `slot` are for `Series(series_files, slot)`: this
+    worker's counts, and those of all others to read.
     """
 
     settings: ServeSettings
@@ -44,6 +45,7 @@ class WorkerContext:
     series_files: tuple[int, ...]
     reports: int
     orders: int
+    by_listener: Mapping[str, tuple[socket.socket, ...]] = field(default_factory=dict)
 
     async def port_opened(self) -> None:
         """Tells that everything is loaded, and waits until all the other workers are as far and the port is open."""
