@@ -51,7 +51,7 @@ class Load:
         text = _run(command)
         if "Non-2xx" in text:
             raise RuntimeError(f"the server refused: {text}")
-        return Rate(float(_found(r"Requests/sec:\s+([\d.]+)", text)), _in_us(_found(r"50%\s+(\S+)", text)))
+        return Rate(float(_found(r"Requests/sec:\s+([\d.]+)", text)), _in_us(_found(r"(?m)^\s+50%\s+(\S+)", text)))
 
     def grpc(self, port: int, clients: int = 4, streams: int = 8) -> Rate:
         """`h2load` counts requests, not seconds: a first short run tells how many fill the time."""
