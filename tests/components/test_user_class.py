@@ -433,6 +433,21 @@ class Model:
         assert (await ask(await run(MODEL, code), NDARRAY))["data"]["ndarray"] == [[1, 2]]
         assert set(sys.modules["unit_code"].seen) == {"MainThread"}
 
+    async def test_an_async_load_is_awaited_where_the_rest_is_sync(self, run: Run) -> None:
+        code = self.WHERE.replace("def load(self): here()", "async def load(self): self.loaded = True").replace(
+            "return X", "return [[int(self.loaded)]]"
+        )
+        assert (await ask(await run(MODEL, code), NDARRAY))["data"]["ndarray"] == [[1]]
+        assert set(sys.modules["unit_code"].seen) == {"gaal-unit-m"}
+
+    async def test_an_async_raw_method_lives_on_the_loop(self, run: Run) -> None:
+        code = """
+import threading
+class Model:
+    async def predict_raw(self, msg): return {"strData": threading.current_thread().name}
+"""
+        assert (await ask(await run(MODEL, code), NDARRAY))["strData"] == "MainThread"
+
 
 class TestHealthAndMetadata:
     @pytest.mark.parametrize(

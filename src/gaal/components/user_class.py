@@ -81,7 +81,7 @@ class UserClass:
         self._class = component_class
         self._parameters = parameters
         self._thread: UnitThread | None = None
-        is_async = any(inspect.iscoroutinefunction(getattr(component_class, name, None)) for name in OPERATIONS)
+        is_async = any(_is_async(component_class, name) for name in OPERATIONS)
         self._on_loop = is_async or unit.placement is Placement.INLINE
         self.immediate = not is_async and unit.placement is Placement.INLINE
 
@@ -176,8 +176,9 @@ class UserClass:
     async def _once(self, function: Callable[..., Any], **keywords: Any) -> Any:
         """Call user code outside of any prediction, where this component's code runs."""
         if self._thread is not None:
-            return await self._thread.run(lambda: function(**keywords))
-        answer = function(**keywords)
+            answer = await self._thread.run(lambda: function(**keywords))
+        else:
+            answer = function(**keywords)
         return await answer if inspect.isawaitable(answer) else answer
 
     def _way_to_call(self, name: str) -> Call:
@@ -210,13 +211,16 @@ class UserClass:
         async def inline(subject: Any, context: Context) -> Any:
             return whole(subject)
 
-        async def on_thread(subject: Any, context: Context) -> Any:
-            assert thread is not None
-            return await thread.run(whole, subject)
-
         if inspect.iscoroutinefunction(function):
             return on_loop
-        return inline if thread is None else on_thread
+        if thread is None:
+            return inline
+        run = thread.run
+
+        async def on_thread(subject: Any, context: Context) -> Any:
+            return await run(whole, subject)
+
+        return on_thread
 
     def _on_the_loop(self, record: RecordMetrics) -> RecordMetrics:
         """Metrics are counted on the loop alone, wherever the code runs that reports them."""
@@ -316,6 +320,11 @@ class UserClass:
         if message.encoding is Encoding.JSON and 200 < status <= 599:
             raise ComponentAnswered(self.unit.name, reply, status)
         return reply
+
+
+def _is_async(component_class: Callable[..., Any], name: str) -> bool:
+    forms = (getattr(component_class, form, None) for form in (name, f"{name}_raw"))
+    return any(inspect.iscoroutinefunction(form) for form in forms)
 
 
 def _features(message: Message) -> Any:
