@@ -125,12 +125,18 @@ def array_of(value: Any) -> Array:
         raise MessageError(f"data: a number does not fit into 64 bits: {error}") from None
 
 
+MetricType: TypeAlias = Literal["COUNTER", "GAUGE", "TIMER"]
+
+METRIC_TYPES: tuple[MetricType, ...] = ("COUNTER", "GAUGE", "TIMER")
+"""In the order of their numbers in the protocol."""
+
+
 @dataclass(slots=True)
 class Metric:
     """A custom metric that a component reports: a counter's increment, a gauge's value, or a duration in ms."""
 
     key: str
-    type: Literal["COUNTER", "GAUGE", "TIMER"]
+    type: MetricType
     value: float
     tags: Mapping[str, str] = field(default_factory=dict)
 

@@ -109,6 +109,24 @@ def test_a_folder_of_documents_is_served_each_under_its_name(folder: Path) -> No
             post(url)
 
 
+def test_a_protocol_that_is_not_served_is_said(folder: Path) -> None:
+    (folder / "v2.yaml").write_text(
+        """
+        apiVersion: machinelearning.seldon.io/v1
+        kind: SeldonDeployment
+        metadata: {name: other}
+        spec: {protocol: v2, predictors: [{name: p, graph: {name: m, implementation: SIMPLE_MODEL}}]}
+        """
+    )
+    with gaal(folder, "v2.yaml", "--port", "0") as process:
+        url_of(process)
+        process.terminate()
+        assert (
+            'other: spec.protocol: requests are taken in the Seldon protocol alone (got "v2")'
+            in process.communicate()[1]
+        )
+
+
 def test_an_unreadable_document_lists_every_violation_and_ends_with_status_2(folder: Path) -> None:
     (folder / "bad.yaml").write_text(
         """

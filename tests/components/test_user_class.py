@@ -167,7 +167,10 @@ class Model:
         reply = await ask(await run(MODEL, code), NDARRAY)
         assert reply["meta"]["metrics"][0]["tags"] == {"a": "b", "method": "predict"}
 
-    @pytest.mark.parametrize("metric", ['{"key": "k"}', '{"type": "SUM", "key": "k", "value": 1}', "1"])
+    @pytest.mark.parametrize(
+        "metric",
+        ['{"key": "k"}', '{"type": "SUM", "key": "k", "value": 1}', '{"type": [], "key": "k", "value": 1}', "1"],
+    )
     async def test_a_bad_metric_is_an_error_with_the_metric_in_it(self, run: Run, metric: str) -> None:
         code = f"class Model:\n    def predict(self, X, names): return X\n    def metrics(self): return [{metric}]\n"
         with pytest.raises(ComponentError, match="Bad metric created during request: ") as caught:

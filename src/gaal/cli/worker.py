@@ -39,6 +39,12 @@ async def work(context: WorkerContext) -> None:
     for deployment in deployments:
         for warning in deployment.warnings:
             logger.warning("%s: %s", deployment.name, warning)
+        if deployment.protocol != "seldon":
+            logger.warning(
+                '%s: spec.protocol: requests are taken in the Seldon protocol alone (got "%s")',
+                deployment.name,
+                deployment.protocol,
+            )
     series = Series(context.series_files, context.slot)
     async with running_app(deployments, context.settings, series) as app:
         # What is loaded now stays: the collector need not look at it again and again, least of all in a request.

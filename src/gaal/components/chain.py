@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from gaal.errors import ComponentError
-from gaal.messages import Json, Message, Meta, Metric
-
-METRIC_TYPES = frozenset({"COUNTER", "GAUGE", "TIMER"})
+from gaal.messages import METRIC_TYPES, Json, Message, Meta, Metric
 
 
 class BadMetric(ComponentError):
@@ -69,11 +67,14 @@ def _metric(method: str, reported: Any) -> Metric | None:
     if not isinstance(reported, dict):
         return None
     key, kind, value, tags = (reported.get(field) for field in ("key", "type", "value", "tags"))
-    if not isinstance(key, str) or kind not in METRIC_TYPES or not isinstance(tags or {}, dict):
+    if not isinstance(key, str) or not isinstance(kind, str) or kind not in METRIC_TYPES:
+        return None
+    if not isinstance(tags or {}, dict):
         return None
     if not isinstance(value, int | float | np.number):
         return None
-    return Metric(key, kind, value, {**tags, "method": method} if tags else {})  # type: ignore[arg-type]
+    own_tags = {**tags, "method": method} if tags else {}
+    return Metric(key, kind, cast("float", value), own_tags)
 
 
 def _bad_metric(unit: str, reported: Any) -> BadMetric:

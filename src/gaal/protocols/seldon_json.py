@@ -21,6 +21,7 @@ import numpy as np
 
 from gaal.errors import MessageError
 from gaal.messages import (
+    METRIC_TYPES,
     NO_META,
     Array,
     Feedback,
@@ -52,9 +53,6 @@ from gaal.protocols.tensorflow_tensor import array_of_tensor_object, tensor_obje
 # Names of their own for what the hot path compares with: looking a member up in its enum costs 30 ns, hashing it 150.
 _TENSOR, _NDARRAY, _TFTENSOR = Kind.TENSOR, Kind.NDARRAY, Kind.TFTENSOR
 _JSON_DATA, _STR_DATA, _BIN_DATA, _CUSTOM_DATA = Kind.JSON_DATA, Kind.STR_DATA, Kind.BIN_DATA, Kind.CUSTOM_DATA
-
-METRIC_TYPES: tuple[Literal["COUNTER", "GAUGE", "TIMER"], ...] = ("COUNTER", "GAUGE", "TIMER")
-"""In the order of their numbers in the protocol."""
 
 STATUS_FLAGS: tuple[Literal["SUCCESS", "FAILURE"], ...] = ("SUCCESS", "FAILURE")
 """In the order of their numbers in the protocol."""

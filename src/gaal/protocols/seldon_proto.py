@@ -22,6 +22,7 @@ from google.protobuf.message import Message as Proto
 
 from gaal.errors import MessageError
 from gaal.messages import (
+    METRIC_TYPES,
     NO_META,
     Array,
     Encoding,
@@ -39,7 +40,7 @@ from gaal.messages import (
 from gaal.protocols.descriptors import WIRE_PACKAGE, message_class
 from gaal.protocols.json_text import plain, refusal
 from gaal.protocols.list_value import grid_of_numbers, list_value_of_numbers, numbers_of_list_value
-from gaal.protocols.seldon_json import METRIC_TYPES, STATUS_FLAGS
+from gaal.protocols.seldon_json import STATUS_FLAGS
 from gaal.protocols.tensorflow_tensor import array_of_tensor_proto, tensor_proto_of, tensor_proto_of_object
 
 _PROTO = Encoding.PROTO
