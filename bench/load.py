@@ -34,14 +34,15 @@ def _field(number: int, payload: bytes) -> bytes:
 
 
 class Load:
-    """Sends the same row again and again to a server on 127.0.0.1."""
+    """Sends the same row again and again to a server on 127.0.0.1, with a token if one is given."""
 
-    def __init__(self, folder: Path, seconds: int) -> None:
+    def __init__(self, folder: Path, seconds: int, token: str = "") -> None:
         self._seconds = seconds
-        self._script = folder / "post.lua"
-        self._script.write_text(
-            f'wrk.method = "POST"\nwrk.body = \'{JSON_BODY}\'\nwrk.headers["Content-Type"] = "application/json"\n'
-        )
+        self._headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._script = folder / f"post{'-with-token' if token else ''}.lua"
+        headers = {"content-type": "application/json", **self._headers}
+        lines = [f'wrk.headers["{name}"] = "{value}"\n' for name, value in headers.items()]
+        self._script.write_text(f"wrk.method = \"POST\"\nwrk.body = '{JSON_BODY}'\n{''.join(lines)}")
         self._grpc = folder / "request.bin"
         self._grpc.write_bytes(grpc_body())
 
@@ -60,7 +61,8 @@ class Load:
 
     def _grpc_once(self, port: int, clients: int, streams: int, n_requests: int) -> Rate:
         url = f"http://127.0.0.1:{port}/seldon.protos.Seldon/Predict"
-        headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+        given = {"content-type": "application/grpc", "te": "trailers", **self._headers}
+        headers = [word for name, value in given.items() for word in ("-H", f"{name}: {value}")]
         shape = ["-n", str(n_requests), "-c", str(clients), "-m", str(streams), "-d", str(self._grpc)]
         text = _run(["h2load", *shape, *headers, url])
         if f"{n_requests} succeeded" not in text:

@@ -47,10 +47,11 @@ class Reader:
         command = block.replace("\\\n", " ").strip().replace(WRITTEN_ADDRESS, self.address)
         program, *arguments = shlex.split(command)
         match program:
-            case "gaal":
+            case "gaal" if arguments[0] == "serve":
                 await self.stack.aclose()
-                assert arguments[0] == "serve"
                 self.address = await self.stack.enter_async_context(gaal_serve(arguments[1:], self.folder))
+            case "gaal":
+                self.output = await run_python("-m", "gaal", *arguments, folder=self.folder)
             case "curl":
                 self.output = await self.curl(arguments)
             case "python":

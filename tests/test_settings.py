@@ -94,6 +94,33 @@ def test_tls_needs_a_certificate_and_its_key(given: set[str], said: str, tmp_pat
     assert violation(dict.fromkeys(given, str(tmp_path / "file.pem"))) == said
 
 
+@pytest.mark.parametrize(
+    ("host", "anonymous", "open_to_all"),
+    [
+        ("127.0.0.1", None, True),
+        ("127.3.2.1", None, True),
+        ("localhost", None, True),
+        ("::1", None, True),
+        ("[::1]", None, True),
+        ("0.0.0.0", None, False),
+        ("::", None, False),
+        ("10.0.0.7", None, False),
+        ("gaal.example", None, False),
+        ("127.0.0.1", False, False),
+        ("0.0.0.0", True, True),
+    ],
+)
+def test_only_a_loopback_address_is_open_to_all_unless_told(
+    host: str, anonymous: bool | None, open_to_all: bool
+) -> None:
+    assert ServeSettings(host=host, anonymous=anonymous).lets_anybody_ask is open_to_all
+
+
+def test_tokens_of_an_issuer_need_an_audience_and_its_keys() -> None:
+    said = "--jwt-issuer: needs --jwt-audience and --jwks-url beside it"
+    assert violation({"jwt_issuer": "https://issuer.example", "jwt_audience": "gaal"}) == said
+
+
 def test_a_setting_that_does_not_exist_is_a_mistake_of_the_program() -> None:
     with pytest.raises(TypeError, match="no such setting: prot"):
         read_settings({"prot": "8000"}, {})

@@ -1,4 +1,7 @@
-"""What `scripts/demo` shows: trains the model, serves it, asks it over REST and gRPC, and keeps serving."""
+"""What `scripts/demo` shows: trains the model, serves it, asks it over REST and gRPC, and keeps serving.
+
+Then it types the commands of Seldon Server's page on gRPC, with a microservice of a client's own, against this server.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import grpc
@@ -17,6 +21,10 @@ import train
 from client import Client
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE.with_name("iris-classifier")))
+
+import page  # noqa: E402 – the other example
+
 READY = "Gaal is serving on http://"
 
 
@@ -38,11 +46,19 @@ def main() -> int:
     # Apart from the terminal: Ctrl-C comes here only, and the server is told by SIGTERM.
     gaal = [sys.executable, "-m", *command]
     quiet = {**os.environ, "GAAL_LOG_LEVEL": "warning"}
-    with subprocess.Popen(
-        gaal, cwd=HERE, env=quiet, stdout=subprocess.PIPE, text=True, start_new_session=True
-    ) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="gaal-demo-") as data_dir,
+        subprocess.Popen(
+            [*gaal, "--data-dir", data_dir],
+            cwd=HERE,
+            env=quiet,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as server,
+    ):
         try:
-            return show(server, options.once)
+            return show(server, Path(data_dir), options.once)
         except KeyboardInterrupt:
             print("\nStopping.", flush=True)
             return 0
@@ -63,7 +79,7 @@ def free_port(wanted: int) -> int:
     return wanted
 
 
-def show(server: subprocess.Popen[str], once: bool) -> int:
+def show(server: subprocess.Popen[str], data_dir: Path, once: bool) -> int:
     assert server.stdout is not None
     line = server.stdout.readline().strip()
     if not line.startswith(READY):
@@ -79,6 +95,12 @@ def show(server: subprocess.Popen[str], once: bool) -> int:
         print(f"gRPC reply, seldon.protos.Seldon/Predict:\n{pretty(client.predict_grpc(request))}\n", flush=True)
     except (OSError, RuntimeError, grpc.RpcError) as error:
         print(f"The server did not answer: {error}", file=sys.stderr)
+        return 1
+    print("Seldon Server's page on gRPC, with the same server:\n", flush=True)
+    try:
+        page.show(address, data_dir)
+    except subprocess.CalledProcessError as error:
+        print(f"{error.cmd[0]} ended with status {error.returncode}", file=sys.stderr)
         return 1
     if once:
         return 0

@@ -4,10 +4,17 @@
   x MessageError          the caller sent something the protocol forbids
     + UnsupportedMedia    a content type or encoding that nobody reads here
     + MessageTooLarge     more bytes than the server takes
+  x AccessError           the caller may not do this, or not now; `reason` says why in one word
+    + Unauthenticated     no key, secret or token, or one that is unknown, expired or revoked
+    + PermissionDenied    known, but not allowed
+    + TooManyRequests     over a limit of the client, or too many failed secrets; tells when to come again
   x NotFound              there is no such path, deployment or unit
+  x Conflict              what should be made is there already, with other contents
   x MethodNotAllowed      there is such a path, but not for this HTTP method
   x SettingsError         an option or environment variable has a value that it cannot have; holds every violation
   x GraphError            the deployment document contradicts itself; holds every violation
+  x StrategyError         the algorithms of a client break the rules of predict_algs; holds every violation
+  x StrategyMissing       nothing says which algorithm answers a client's predictions, or what says so cannot be used
   x ContractError         the contract of a model breaks the rules of contracts; holds every violation
   x ComponentError        the user's code raised, or answered the wrong kind of thing
     + ComponentRejected   the user's code said no, with a status and a reason of its own
@@ -17,6 +24,7 @@
     + ComponentLoadError  the user's code could not be found, imported or loaded
     + InvalidRouting      a router named a branch that is not there
   x Unavailable           a replica, remote unit or queue cannot take the call now
+    + StoreError          the store cannot be read or written now
     + DeadlineExceeded    the time given was up
 
 An error says the place, the rule and the value. It knows no status codes: `transport/errors.py` has the one
@@ -57,10 +65,46 @@ class MessageTooLarge(MessageError):
     reason = "MESSAGE_TOO_LARGE"
 
 
+class AccessError(GaalError):
+    """The caller may not do this, or not now. `reason` says why in one word, such as TOKEN_EXPIRED."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason or type(self).reason
+
+
+class Unauthenticated(AccessError):
+    """No key, secret or token was given, or one that is unknown, wrong, expired or revoked."""
+
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(AccessError):
+    """The caller is known, and not allowed to do this."""
+
+    reason = "PERMISSION_DENIED"
+
+
+class TooManyRequests(AccessError):
+    """The caller is over a limit. It may come again after `retry_after_s` seconds."""
+
+    reason = "TOO_MANY_REQUESTS"
+
+    def __init__(self, message: str, retry_after_s: float, reason: str = "") -> None:
+        super().__init__(message, reason)
+        self.retry_after_s = retry_after_s
+
+
 class NotFound(GaalError):
     """There is no such path, deployment or unit."""
 
     reason = "NOT_FOUND"
+
+
+class Conflict(GaalError):
+    """What should be made is there already, with other contents."""
+
+    reason = "CONFLICT"
 
 
 class MethodNotAllowed(GaalError):
@@ -106,6 +150,24 @@ class GraphError(GaalError):
         self.violations = tuple(violations)
         lines = "\n".join(f"  {violation}" for violation in self.violations)
         super().__init__(f"{source}: {len(self.violations)} violation(s)\n{lines}")
+
+
+class StrategyError(GaalError):
+    """A `predict_algs` breaks the rules of its form. `violations` has everything that is wrong, not only the first."""
+
+    reason = "BAD_STRATEGY"
+
+    def __init__(self, source: str, violations: Sequence[Violation]) -> None:
+        self.source = source
+        self.violations = tuple(violations)
+        lines = "\n".join(f"  {violation}" for violation in self.violations)
+        super().__init__(f"{source}: {len(self.violations)} violation(s)\n{lines}")
+
+
+class StrategyMissing(GaalError):
+    """Nothing says which algorithm answers a client's predictions, or what says so cannot be used."""
+
+    reason = "STRATEGY_MISSING"
 
 
 class ContractError(GaalError):
@@ -184,6 +246,12 @@ class Unavailable(GaalError):
     """A replica, remote unit or queue cannot take the call now."""
 
     reason = "UNAVAILABLE"
+
+
+class StoreError(Unavailable):
+    """The store cannot be read or written now: locked, full, read-only, corrupt or gone."""
+
+    reason = "STORE_UNAVAILABLE"
 
 
 class DeadlineExceeded(Unavailable):

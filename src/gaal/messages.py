@@ -103,8 +103,13 @@ class Payload:
         """A payload that shares nothing mutable with this one."""
         if self._decode is not None:
             return Payload.undecoded(self.kind, self.source, self._decode, self.names)
-        decoded = self._value if self._array is None else self._array  # a component may have written into the array
-        return Payload(self.kind, deepcopy(decoded), self.names)
+        if self._array is not None:
+            # A component may have written into it, so the form that it came in tells nothing any more.
+            return Payload(self.kind, deepcopy(self._array), self.names)
+        copy = Payload(self.kind, deepcopy(self._value), self.names)
+        if self.kind.is_data:
+            copy.source = self.source
+        return copy
 
     def __repr__(self) -> str:
         return f"Payload({self.kind.name}, {self.value!r}, names={list(self.names)!r})"

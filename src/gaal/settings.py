@@ -12,10 +12,15 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from gaal.errors import SettingsError, Violation
+
+SELDON_SERVER_REST_PORT = 30015
+SELDON_SERVER_GRPC_PORT = 30017
+"""Where a cluster showed Seldon Server to the outside; its documents and tools have them as defaults."""
 
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 PLACEMENTS = ("auto", "inline", "thread", "worker")
@@ -102,6 +107,10 @@ def parse_directory(text: str) -> Path:
     return Path(text)
 
 
+def parse_path(text: str) -> Path:
+    return Path(parse_text(text)).expanduser()
+
+
 def parse_file(text: str) -> Path:
     if not Path(text).is_file():
         raise ValueError
@@ -127,6 +136,7 @@ def parse_targets(text: str) -> tuple[str, ...]:
 BYTES = Kind("bytes", "a number of bytes, 1 or more, with or without a unit such as MiB or MB", parse_bytes)
 SWITCH = Kind("switch", "one of 1, true, yes, on, 0, false, no, off", parse_switch)
 DIRECTORY = Kind("folder", "a folder that exists", parse_directory)
+PATH = Kind("path", "a path, which need not be there yet", parse_path)
 FILE = Kind("file", "a file that exists", parse_file)
 NAME = Kind("name", "lower-case letters, digits and dashes, at most 63, no dash at either end", parse_name)
 TEXT = Kind("text", "one line of text, not empty", parse_text)
@@ -178,6 +188,24 @@ class ServeSettings:
     tls_client_ca: Path | None = setting(
         FILE, None, "The authorities, PEM, one of which must have signed a client's certificate. Turns mutual TLS on."
     )
+    anonymous: bool | None = setting(
+        SWITCH,
+        None,
+        "Answer whoever asks. Otherwise clients must bring a token. Without either, so on a loopback address alone.",
+    )
+    data_dir: Path | None = setting(
+        PATH, None, "Where the server keeps its data. Without it, gaal in $XDG_DATA_HOME, or in ~/.local/share."
+    )
+    database: str | None = setting(
+        TEXT, None, "The database, as a URL, postgresql:// or sqlite://. Without it, gaal.sqlite in the data directory."
+    )
+    seldon_server_ports: bool = setting(
+        SWITCH, False, "Listen on the ports of Seldon Server too: 30015 (REST) and 30017 (gRPC)."
+    )
+    token_lifetime_s: float = setting(seconds(zero=False), 6000.0, "How long a token lasts.", unit="s")
+    jwt_issuer: str | None = setting(TEXT, None, "Take JSON Web Tokens of this issuer too (their claim iss).")
+    jwt_audience: str | None = setting(TEXT, None, "What those tokens must be for (their claim aud).")
+    jwks_url: str | None = setting(TEXT, None, "Where the issuer's keys are, as a JSON Web Key Set.")
     log_level: str = setting(one_of(*LOG_LEVELS), "info", "From which level on to log.")
     access_log: bool = setting(SWITCH, False, "Log every request to stderr.")
     cors_allowed_origins: str = setting(
@@ -189,6 +217,24 @@ class ServeSettings:
         "The reply header Access-Control-Allow-Headers.",
         environment="CORS_ALLOWED_HEADERS",
     )
+
+    @property
+    def lets_anybody_ask(self) -> bool:
+        """Whether requests need no token: as `anonymous` says, else where only this machine can ask."""
+        return is_loopback(self.host) if self.anonymous is None else self.anonymous
+
+    @property
+    def demands_store(self) -> bool:
+        """Whether the server needs its store from the start. Else it opens one that is there, or comes into being."""
+        return bool(not self.lets_anybody_ask or self.seldon_server_ports or self.database is not None or self.data_dir)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on can be reached from this machine alone."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def table_of(settings: type) -> dict[str, Setting]:
@@ -257,4 +303,6 @@ def _contradictions(values: Mapping[str, Any]) -> list[Violation]:
         found.append(Violation(SETTINGS[missing].option, f"must be given where {SETTINGS[there].option} is"))
     if "tls_client_ca" in values and "tls_cert" not in values and "tls_key" not in values:
         found.append(Violation("--tls-cert", "must be given where --tls-client-ca is"))
+    if values.get("jwt_issuer") and not (values.get("jwt_audience") and values.get("jwks_url")):
+        found.append(Violation("--jwt-issuer", "needs --jwt-audience and --jwks-url beside it"))
     return found

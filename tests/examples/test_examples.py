@@ -96,10 +96,13 @@ async def test_the_iris_class_is_served_without_a_document_and_answers_its_clien
 
 
 @needs_xgboost
-async def test_the_demo_shows_both_replies_and_ends() -> None:
+async def test_the_demo_shows_both_replies_and_the_page_of_seldon_server_and_ends() -> None:
     output = await run_python("demo.py", "--once", "--port", "0", folder=EXAMPLES / "iris")
 
-    assert output.count("Iris-virginica") == 2
+    own, page = output.split("Seldon Server's page")
+    assert own.count("Iris-virginica") == 2
+    assert page.count("Iris-virginica") == 2
+    assert 'puid: "12345"' in page
 
 
 async def test_the_transformer_refuses_columns_that_it_does_not_know() -> None:

@@ -162,6 +162,18 @@ WHOLE = [
         rules.REMOTE_ENDPOINT,
         "remote",
     ),
+    (
+        {"spec": "{annotations: {gaal.dev/protocol.m: classifyer}}"},
+        'spec.annotations["gaal.dev/protocol.m"]',
+        rules.UNIT_PROTOCOL + '; did you mean "classifier"?',
+        "classifyer",
+    ),
+    (
+        {"spec": "{annotations: {gaal.dev/protocol.m: classifier}}"},
+        'spec.annotations["gaal.dev/protocol.m"]',
+        rules.CLASSIFIER_UNIT,
+        "classifier",
+    ),
     *(
         (
             {"spec": f"{{annotations: {{gaal.dev/{key}.m: '{value}'}}}}"},

@@ -54,6 +54,12 @@ def test_all_services_of_the_protocol_are_there_with_all_their_methods() -> None
     }
 
 
+def test_the_classifier_has_the_name_that_was_documented_and_the_one_that_was_released() -> None:
+    methods = {name: set(method_classes(name)) for name in service_names() if name.startswith("io.seldon.")}
+    assert methods == {"io.seldon.api.rpc.Classifier": {"Predict"}, "io.seldon.api.rpc.Seldon": {"Classify"}}
+    assert FileDescriptorProto.FromString(file_containing_symbol("io.seldon.api.rpc.Seldon")[0]).name == "seldon.proto"
+
+
 def test_methods_know_their_message_classes() -> None:
     request, reply = method_classes("seldon.protos.Combiner")["Aggregate"]
     assert request is message_class("seldon.protos.SeldonMessageList")
@@ -65,6 +71,11 @@ def test_methods_know_their_message_classes() -> None:
     [
         ("seldon.protos.SeldonMessage", "customData", 7),
         ("seldon.protos.SeldonModelMetadata", "custom", 6),
+        ("io.seldon.api.rpc.ClassificationRequest", "data", 2),
+        ("io.seldon.api.rpc.ClassificationReply", "custom", 3),
+        ("io.seldon.api.rpc.ClassificationReplyMeta", "variation", 3),
+        ("io.seldon.api.rpc.ClassificationResult", "confidence", 3),
+        ("io.seldon.api.rpc.DefaultCustomPredictRequest", "values", 1),
         ("tensorflow.TensorProto", "half_val", 13),
         ("tensorflow.TensorProto", "uint64_val", 17),
         ("grpc.health.v1.HealthCheckResponse", "status", 1),

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 SCRIPTS = Path(__file__).parent.parent.parent / "scripts"
+EXTRAS = "xgboost,seldon,demo"
+"""What `scripts/demo` asks for."""
+
 TOOLS = ("sh", "dirname", "cksum", "cat", "env")
 
 
@@ -44,7 +47,7 @@ class Project:
         self.program(self.folder / ".venv" / "bin" / "python", '[ "$1" = -c ] || echo "runs $*"')
         stamp = subprocess.run(["cksum"], input=self.pyproject.read_bytes(), capture_output=True, check=True)
         text = f"{self.folder.resolve()} {stamp.stdout.decode()}"
-        (self.folder / ".venv" / "installed-xgboost").write_text(text)
+        (self.folder / ".venv" / f"installed-{EXTRAS}").write_text(text)
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ def test_a_changed_project_file_is_installed_anew(project: Project) -> None:
     first, second = project.demo(), project.demo()
 
     assert f"installs -m pip --python {project.folder.resolve()}/.venv/bin/python" in first.stdout
-    assert f"--editable {project.folder.resolve()}[xgboost]" in first.stdout
+    assert f"--editable {project.folder.resolve()}[{EXTRAS}]" in first.stdout
     assert "installs" not in second.stdout
 
 

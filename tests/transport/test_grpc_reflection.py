@@ -20,6 +20,8 @@ SERVICES = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "io.seldon.api.rpc.Classifier",
+    "io.seldon.api.rpc.Seldon",
     "seldon.protos.Seldon",
 ]
 

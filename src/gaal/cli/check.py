@@ -7,7 +7,7 @@ is broken, and 2 where what was named or typed cannot be read.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -58,6 +58,9 @@ def check(
     deployment: Annotated[
         str, Option("--deployment", metavar="NAMESPACE/NAME", help="Which deployment, where there are several.")
     ] = "",
+    token: Annotated[str, Option("--token", envvar="GAAL_TOKEN", help="The token to show to the server.")] = "",
+    key: Annotated[str, Option("--key", envvar="GAAL_KEY", help="Fetch a token with this key.")] = "",
+    secret: Annotated[str, Option("--secret", envvar="GAAL_SECRET", help="And this secret of it.")] = "",
     prnt: Annotated[bool, Option("-p", "--prnt", help="Print every request and reply.")] = False,
     seed: Annotated[int | None, Option("--seed", min=0, metavar="N", help="Draws the same requests again.")] = None,
     timeout: Annotated[float, Option("--timeout", metavar="SECONDS", help="How long a reply may take.")] = 60.0,
@@ -73,7 +76,9 @@ def check(
     wanted = Wanted(endpoint, n_requests, batch_size, tensor, prnt, seed)
     try:
         if url is not None:
-            status = _try(target, url, _Place(internal, grpc, deployment, timeout), wanted, strict)
+            status = _try(
+                target, url, _Place(internal, grpc, deployment, timeout, (token, key, secret)), wanted, strict
+            )
         else:
             found = _look_over(target, app_dir if load else None)
             check_report.show_rows(target, found)
@@ -102,12 +107,13 @@ def _try(file: str, url: str, place: _Place, wanted: Wanted, strict: bool) -> in
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where and how a server is asked."""
+    """Where and how a server is asked. `login` is a token, or a key and its secret; "" for what is not given."""
 
     internal: bool
     grpc: bool
     deployment: str
     timeout_s: float
+    login: tuple[str, str, str] = field(default=("", "", ""), repr=False)
 
 
 def _server(url: str, place: _Place) -> Server:
@@ -118,7 +124,17 @@ def _server(url: str, place: _Place) -> Server:
     if place.internal:
         return ComponentServer(url, grpc=place.grpc, timeout_s=place.timeout_s)
     namespace, _, name = place.deployment.rpartition("/")
-    return DeploymentServer(url, grpc=place.grpc, deployment=name, namespace=namespace, timeout_s=place.timeout_s)
+    token, key, secret = place.login
+    return DeploymentServer(
+        url,
+        grpc=place.grpc,
+        deployment=name,
+        namespace=namespace,
+        timeout_s=place.timeout_s,
+        token=token,
+        key=key,
+        secret=secret,
+    )
 
 
 # A file, or a folder, by itself.

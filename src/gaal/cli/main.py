@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from gaal import __version__
-from gaal.cli import check, microservice, predict, serve
+from gaal.cli import (
+    audit,
+    check,
+    client,
+    image,
+    keys,
+    microservice,
+    microservices,
+    predict,
+    proto,
+    serve,
+    store,
+    variation,
+)
 
 app = typer.Typer(
     name="gaal",
@@ -21,6 +34,14 @@ serve.register(app)
 microservice.register(app)
 predict.register(app)
 check.register(app)
+client.register(app)
+keys.register(app)
+proto.register(app)
+variation.register(app)
+microservices.register(app)
+image.register(app)
+store.register(app)
+audit.register(app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -46,6 +46,8 @@ def predict(
         str | None, Option("--kind", metavar="tensor|ndarray|tftensor", help="How an array is sent.")
     ] = None,
     token: Annotated[str, Option("--token", envvar="GAAL_TOKEN", help="The token to show to the server.")] = "",
+    key: Annotated[str, Option("--key", envvar="GAAL_KEY", help="Fetch a token with this key.")] = "",
+    secret: Annotated[str, Option("--secret", envvar="GAAL_SECRET", help="And this secret of it.")] = "",
     timeout: Annotated[float, Option("--timeout", metavar="SECONDS", help="How long a prediction may take.")] = 60.0,
     repeat: Annotated[int, Option("--repeat", min=1, metavar="N", help="Ask so many times; show the last reply.")] = 1,
     timing: Annotated[bool, Option("--timing", help="Say how long it took.")] = False,
@@ -70,6 +72,8 @@ def predict(
             deployment=name,
             namespace=namespace,
             token=token,
+            key=key,
+            secret=secret,
             timeout_s=timeout,
             tls_ca=tls_ca,
             tls_cert=tls_cert,

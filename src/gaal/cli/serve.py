@@ -9,33 +9,57 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gaal.cli.logs import configure_logs
 from gaal.errors import SettingsError, Violation
-from gaal.settings import SETTINGS, SWITCH, Setting, read_settings
+from gaal.settings import (
+    SELDON_SERVER_GRPC_PORT,
+    SELDON_SERVER_REST_PORT,
+    SETTINGS,
+    SWITCH,
+    ServeSettings,
+    Setting,
+    read_settings,
+)
+
+if TYPE_CHECKING:
+    from gaal.transport.supervisor import Listener
 
 
 def serve(**options: Any) -> None:
     """Serve models and inference graphs over REST and gRPC, all on one port.
 
     A TARGET is a SeldonDeployment file or a folder of them, or a class: `Module` (whose class has the module's
-    name), `pkg.mod:Class`.
+    name), `pkg.mod:Class`. With --seldon-server-ports there may be none: clients' microservices are served then.
     """
     from gaal.transport import supervisor
 
     try:
         settings = read_settings(options, os.environ)
-        if not settings.targets:
-            raise SettingsError([Violation("TARGET", "at least one must be given")])
+        if not settings.targets and not settings.demands_store:
+            raise SettingsError([Violation("TARGET", "at least one must be given, or --seldon-server-ports")])
         configure_logs(settings.log_level)
-        status = supervisor.run(settings, "gaal.cli.worker:work")
+        status = supervisor.run(settings, "gaal.cli.worker:work", listeners(settings))
     except SettingsError as error:
         print(error, file=sys.stderr)
         status = 2
     raise typer.Exit(status)
+
+
+def listeners(settings: ServeSettings) -> list[Listener]:
+    """The ports to listen on. All of them answer everything; those of Seldon Server are where its clients look."""
+    from gaal.transport.supervisor import Listener
+
+    found = [Listener("", settings.port, "--port")]
+    if settings.seldon_server_ports:
+        found += [
+            Listener("Seldon Server's REST", SELDON_SERVER_REST_PORT, "--seldon-server-ports"),
+            Listener("Seldon Server's gRPC", SELDON_SERVER_GRPC_PORT, "--seldon-server-ports"),
+        ]
+    return found
 
 
 def register(app: typer.Typer) -> None:

@@ -12,21 +12,29 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from gaal.cli.gateway import Gateway
 from gaal.components.loading import ComponentLoader, split_name
 from gaal.errors import SettingsError, Violation
 from gaal.executor.deployment import RunningDeployment
+from gaal.gateway.limits import SharedLimits
 from gaal.graph.deployment import Deployment, Placement, Predictor, single
 from gaal.observability import prometheus
 from gaal.observability.listener import ServerMetrics, UnitMetrics
 from gaal.observability.series import Series
 from gaal.settings import ServeSettings
 from gaal.transport import openapi
+from gaal.transport.access import Access
 from gaal.transport.app import App
+from gaal.transport.caller_types import CallerTypes
+from gaal.transport.classifier_grpc import ClassifierService
+from gaal.transport.classifier_rest import ClassifierApi
+from gaal.transport.classifying import Classifying
 from gaal.transport.deployments import Deployments
 from gaal.transport.errors import http_status
 from gaal.transport.grpc_seldon import SeldonService
 from gaal.transport.rest import Cors
 from gaal.transport.server import serve
+from gaal.transport.token_endpoints import TokenEndpoints
 from gaal.transport.worker import WorkerContext
 
 logger = logging.getLogger("gaal")
@@ -46,7 +54,8 @@ async def work(context: WorkerContext) -> None:
                 deployment.protocol,
             )
     series = Series(context.series_files, context.slot)
-    async with running_app(deployments, context.settings, series) as app:
+    limits = SharedLimits(context.limits_file, context.slot, context.n_slots)
+    async with running_app(deployments, context.settings, series, limits) as app:
         # What is loaded now stays: the collector need not look at it again and again, least of all in a request.
         gc.collect()
         gc.freeze()
@@ -54,8 +63,13 @@ async def work(context: WorkerContext) -> None:
 
 
 @asynccontextmanager
-async def running_app(deployments: Sequence[Deployment], settings: ServeSettings, series: Series) -> AsyncIterator[App]:
-    """The ASGI app over deployments that are loaded; they are closed on the way out. Raises ComponentLoadError."""
+async def running_app(
+    deployments: Sequence[Deployment], settings: ServeSettings, series: Series, limits: SharedLimits | None = None
+) -> AsyncIterator[App]:
+    """The ASGI app over deployments that are loaded; they are closed on the way out.
+
+    Raises ComponentLoadError, and StoreError if the settings demand a store that cannot be opened.
+    """
     loader = ComponentLoader(settings.app_dir, Random(), settings.max_message_bytes)
     listener = UnitMetrics(series, code_of=lambda error: str(http_status(error)))
     running = [RunningDeployment(each, loader.make_node, listener, Random()) for each in deployments]
@@ -64,24 +78,37 @@ async def running_app(deployments: Sequence[Deployment], settings: ServeSettings
         for each in running:
             started.append(each)
             await each.start()
-        yield build_app(running, settings, series)
+        metrics = ServerMetrics(series)
+        served = Deployments(running, metrics, settings.request_timeout_s)
+        async with Gateway(settings, served, listener, limits) as gateway:
+            yield build_app(served, gateway, settings, series, metrics)
     finally:
         for each in started:
             await each.close()
 
 
-def build_app(running: Sequence[RunningDeployment], settings: ServeSettings, series: Series) -> App:
-    metrics = ServerMetrics(series)
-    deployments = Deployments(running, metrics, settings.request_timeout_s)
+def build_app(
+    deployments: Deployments, gateway: Gateway, settings: ServeSettings, series: Series, metrics: ServerMetrics
+) -> App:
+    anonymous = settings.lets_anybody_ask
+    access = Access(gateway.accounts, deployments)
+    types = CallerTypes(gateway.types, gateway.accounts)
+    classifying = Classifying(deployments, gateway.strategies, gateway.types, access, metrics, anonymous=anonymous)
     return App(
         deployments,
-        methods=SeldonService(deployments).methods(),
+        methods={**SeldonService(deployments).methods(), **ClassifierService(classifying).methods()},
         render_metrics=lambda: prometheus.render(series),
         show_in_flight=metrics.in_flight.set,
         cors=Cors(settings.cors_allowed_origins, settings.cors_allowed_headers),
         max_message_bytes=settings.max_message_bytes,
-        pages=openapi.pages(deployments),
+        pages={
+            **openapi.pages(deployments, types.of_request),
+            **TokenEndpoints(gateway.issuer).endpoints(),
+            **ClassifierApi(classifying).endpoints(),
+        },
         full_health_checks=settings.full_health_checks,
+        access=None if anonymous else access,
+        types_of=types.of_call,
     )
 
 

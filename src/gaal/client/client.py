@@ -14,12 +14,14 @@ from typing import Any, Literal, Self, TypeAlias, TypeVar, cast
 from gaal.client.address import address_of
 from gaal.client.attempts import Attempts, Retries, Wait, attempts
 from gaal.client.calls import AsyncTransport, Call, Calls, Transport
+from gaal.client.credentials import Credentials
 from gaal.client.errors import CallFailed, Unavailable
 from gaal.client.grpc_calls import GrpcCalls
 from gaal.client.payloads import Data, PayloadKind, is_array, message_of
 from gaal.client.replies import Reply
 from gaal.client.rest_calls import RestCalls
 from gaal.client.settings import Settings, Tls, headers_of
+from gaal.errors import SettingsError, Violation
 from gaal.messages import Feedback, GraphMetadata, Json, Message, Meta, ModelMetadata
 
 T = TypeVar("T")
@@ -37,6 +39,8 @@ class _Asking:
         deployment: str = "",
         namespace: str = "",
         token: str = "",
+        key: str = "",
+        secret: str = "",
         token_header: str = "Authorization",
         headers: Mapping[str, str] | None = None,
         kind: PayloadKind | None = None,
@@ -52,7 +56,8 @@ class _Asking:
 
         `kind` is how arrays are sent, unless a call says otherwise; without it as tensor, or ndarray where they are
         not of numbers. `timeout_s` is for a whole call with its retries; None for no limit. A token goes as a bearer
-        token in `Authorization`, or alone in another `token_header`, such as `X-Auth-Token`.
+        token in `Authorization`, or alone in another `token_header`, such as `X-Auth-Token`. With a `key` and its
+        `secret` the client fetches a token at the server's `/oauth/token` and renews it by itself.
 
         Up to `n_retries` times a call is repeated that cannot have reached the server, or that it turned away with
         `Retry-After`; a question about health or metadata also after a broken connection. A prediction that may have
@@ -62,6 +67,8 @@ class _Asking:
 
         Raises SettingsError.
         """
+        if token and (key or secret):
+            raise SettingsError([Violation("token", "must not be given where key and secret are")])
         self._settings = Settings(
             address=address_of(url, deployment, namespace),
             transport=transport,
@@ -72,6 +79,9 @@ class _Asking:
             n_retries=n_retries,
             retry_predictions=retry_predictions,
         )
+        self._credentials: Credentials | None = None
+        if key or secret:
+            self._credentials = Credentials(self._settings.address, key, secret, token_header)
         self._kind = kind
         self._opening = Lock()
         self._retries = Retries(n_retries, Random())
@@ -226,6 +236,14 @@ class Client(_Asking):
             return self._transport
 
     def _open(self) -> Transport:
+        if self._credentials is None:
+            return self._open_calls()
+        from gaal.client.http_transport import HttpTransport
+        from gaal.client.keyed_transport import KeyedTransport
+
+        return KeyedTransport(self._open_calls(), HttpTransport(self._settings), self._credentials)
+
+    def _open_calls(self) -> Transport:
         if self._settings.transport == "rest":
             from gaal.client.http_transport import HttpTransport
 
@@ -336,6 +354,14 @@ class AsyncClient(_Asking):
         return self._transport
 
     def _open(self) -> AsyncTransport:
+        if self._credentials is None:
+            return self._open_calls()
+        from gaal.client.http_transport import AsyncHttpTransport
+        from gaal.client.keyed_transport import AsyncKeyedTransport
+
+        return AsyncKeyedTransport(self._open_calls(), AsyncHttpTransport(self._settings), self._credentials)
+
+    def _open_calls(self) -> AsyncTransport:
         if self._settings.transport == "rest":
             from gaal.client.http_transport import AsyncHttpTransport
 

@@ -44,7 +44,16 @@ class DeploymentServer:
     """A deployment, asked as any client asks it. `url` may name the deployment too. Raises SettingsError."""
 
     def __init__(
-        self, url: str, *, grpc: bool = False, deployment: str = "", namespace: str = "", timeout_s: float = 60.0
+        self,
+        url: str,
+        *,
+        grpc: bool = False,
+        deployment: str = "",
+        namespace: str = "",
+        timeout_s: float = 60.0,
+        token: str = "",
+        key: str = "",
+        secret: str = "",
     ) -> None:
         self._client = Client(
             url,
@@ -53,6 +62,9 @@ class DeploymentServer:
             namespace=namespace,
             timeout_s=timeout_s,
             max_reply_bytes=_MAX_REPLY_BYTES,
+            token=token,
+            key=key,
+            secret=secret,
         )
 
     def predict(self, message: Message) -> Message:

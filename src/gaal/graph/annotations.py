@@ -13,6 +13,7 @@ PLACEMENT = "gaal.dev/placement."
 REPLICAS = "gaal.dev/replicas."
 IDEMPOTENT = "gaal.dev/idempotent."
 HANG_TIMEOUT = "gaal.dev/hang-timeout."
+UNIT_PROTOCOL = "gaal.dev/protocol."
 TLS = "gaal.dev/tls."
 TLS_CA = "gaal.dev/tls-ca."
 REST_TIMEOUT = "seldon.io/rest-timeout"
@@ -22,7 +23,7 @@ SERVICE_NAME = "seldon.io/svc-name"
 
 
 OF_WORKERS = (REPLICAS, IDEMPOTENT, HANG_TIMEOUT)
-OF_A_UNIT = (COMPONENT, PLACEMENT, *OF_WORKERS, TLS, TLS_CA)
+OF_A_UNIT = (COMPONENT, PLACEMENT, *OF_WORKERS, UNIT_PROTOCOL, TLS, TLS_CA)
 """The keys that go on with the name of a unit."""
 
 

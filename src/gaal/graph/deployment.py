@@ -53,6 +53,7 @@ class Endpoint:
 
     `type` is REST or GRPC, `timeout_s` for each call (None is no limit). With `is_tls` the unit must have a
     certificate for its host, signed by one of the authorities in the PEM file `tls_ca`; "" is those of the system.
+    `protocol` is what it speaks: "seldon", the internal API of Seldon Core, or "classifier", that of Seldon Server.
     """
 
     service_host: str
@@ -62,6 +63,7 @@ class Endpoint:
     timeout_s: float | None = None
     is_tls: bool = False
     tls_ca: str = ""
+    protocol: str = "seldon"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from gaal.graph.annotations import (
     REST_TIMEOUT,
     TLS,
     TLS_CA,
+    UNIT_PROTOCOL,
     Annotations,
     of_document,
     of_predictor,
@@ -122,7 +123,7 @@ def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
     endpoint = unit.endpoint
     if not endpoint.service_host:
         return None
-    tls, tls_ca = (around.annotations.get(key + unit.name) for key in (TLS, TLS_CA))
+    tls, tls_ca, protocol = (around.annotations.get(key + unit.name) for key in (TLS, TLS_CA, UNIT_PROTOCOL))
     return Endpoint(
         endpoint.service_host,
         endpoint.httpPort or 0,
@@ -131,6 +132,7 @@ def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
         timeout_s=_timeout_s(around.document, REST_TIMEOUT if endpoint.type == "REST" else GRPC_TIMEOUT),
         is_tls=tls is not None and tls.value == "true",
         tls_ca=tls_ca.value if tls_ca else "",
+        protocol=protocol.value if protocol else "seldon",
     )
 
 

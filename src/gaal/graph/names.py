@@ -12,6 +12,10 @@ PROTOCOLS = ("seldon", "tensorflow", "kfserving", "v2")
 TRANSPORTS = ("rest", "grpc")
 SERVER_TYPES = ("rpc", "kafka")
 ENDPOINT_TYPES = ("REST", "GRPC")
+CLASSIFIER = "classifier"
+UNIT_PROTOCOLS = ("seldon", CLASSIFIER)
+"""What a remote unit speaks: the internal API of Seldon Core, or that of Seldon Server."""
+
 LOGGER_MODES = ("request", "response", "all")
 
 UNKNOWN_IMPLEMENTATION = "UNKNOWN_IMPLEMENTATION"

@@ -73,6 +73,10 @@ PLACEMENT = "the placement must be auto, inline, thread, worker or remote"
 REMOTE_ENDPOINT = "a unit that is placed remote needs an endpoint with a service_host"
 REPLICAS = "replicas must be a whole number from 1 to 64"
 IDEMPOTENT = "idempotent must be true or false"
+UNIT_PROTOCOL = "the protocol of a unit must be seldon or classifier"
+CLASSIFIER_UNIT = (
+    "a unit with the protocol classifier must be a MODEL without methods, and have an endpoint with a host"
+)
 TLS = "tls must be true or false"
 TLS_CA = "tls-ca needs a file of certificates, and tls"
 

@@ -25,6 +25,7 @@ from gaal.graph.annotations import (
     SERVICE_NAME,
     TLS,
     TLS_CA,
+    UNIT_PROTOCOL,
     Annotations,
     of_document,
     of_predictor,
@@ -342,6 +343,17 @@ def _placement(standing: Standing) -> Iterator[Violation]:
         yield Violation(annotation.path, rules.REMOTE_ENDPOINT, annotation.value)
 
 
+def _unit_protocol(standing: Standing) -> Iterator[Violation]:
+    unit = standing.unit
+    annotation = standing.annotations.get(UNIT_PROTOCOL + unit.name)
+    if annotation is None:
+        return
+    yield from _one_of(annotation.path, rules.UNIT_PROTOCOL, annotation.value, names.UNIT_PROTOCOLS)
+    is_model = unit.type == UnitType.MODEL.value and not unit.methods
+    if annotation.value == names.CLASSIFIER and not (is_model and unit.endpoint.service_host):
+        yield Violation(annotation.path, rules.CLASSIFIER_UNIT, annotation.value)
+
+
 def _tls(standing: Standing) -> Iterator[Violation]:
     tls, tls_ca = (standing.annotations.get(key + standing.unit.name) for key in (TLS, TLS_CA))
     if tls and not _TRUE_OR_FALSE.fullmatch(tls.value):
@@ -370,6 +382,7 @@ _UNIT_RULES = (
     _parameters,
     _code,
     _placement,
+    _unit_protocol,
     _tls,
     _workers,
 )

@@ -62,9 +62,9 @@ class ServerMetrics:
     def observers(self, deployment: str, predictor: str, predictor_version: str) -> ServerObservers:
         """The observers of one predictor's requests.
 
-        `service` is `predictions`, `feedback`, `status` or `metadata`, or a full gRPC method; `method` the HTTP
-        verb in lower case, or `unary`; `code` an HTTP status, or a gRPC code's name. The three must come from
-        closed sets, never from what a client wrote.
+        `service` is `predictions`, `feedback`, `status`, `metadata`, `predict` or `js-predict`, or a full gRPC
+        method; `method` the HTTP verb in lower case, or `unary`; `code` an HTTP status, or a gRPC code's name. The
+        three must come from closed sets, never from what a client wrote.
         """
         return Observers(
             lambda key: self._series.histogram(SERVER_REQUESTS, deployment, predictor, predictor_version, *key)

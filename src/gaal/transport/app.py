@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
-from gaal.errors import GaalError, NotFound, UnsupportedMedia
+from gaal.errors import GaalError, PermissionDenied, UnsupportedMedia
 from gaal.executor.context import Context
 from gaal.messages import Encoding
 from gaal.transport import grpc_health
+from gaal.transport.access import Access, GuardedGrpcServer, GuardedRestServer
 from gaal.transport.deployments import Deployments
 from gaal.transport.errors import error_body
 from gaal.transport.grpc import GrpcServer, Method
 from gaal.transport.grpc_health import Health
-from gaal.transport.grpc_reflection import Reflection
+from gaal.transport.grpc_reflection import Reflection, TypesOf
 from gaal.transport.in_flight import InFlight
 from gaal.transport.rest import Cors, DeploymentApi, Endpoint, Reply, Request, RestServer
 from gaal.transport.types import Headers, Receive, Scope, Send
@@ -23,7 +25,15 @@ READ = ("GET", "OPTIONS")
 READY_TIMEOUT_S = 2.0
 """For the units of one predictor, which are asked at the same time."""
 
-WEB_REQUEST_HEADERS = (b"grpc-timeout", b"namespace", b"seldon", b"seldon-puid", b"x-grpc-web", b"x-user-agent")
+WEB_REQUEST_HEADERS = (
+    b"grpc-timeout",
+    b"namespace",
+    b"oauth_token",
+    b"seldon",
+    b"seldon-puid",
+    b"x-grpc-web",
+    b"x-user-agent",
+)
 """What a gRPC-Web client in a browser may send, beside what every client may."""
 
 
@@ -40,20 +50,29 @@ class App:
         max_message_bytes: int,
         pages: Mapping[str, Endpoint],
         full_health_checks: bool = False,
+        access: Access | None = None,
+        types_of: TypesOf | None = None,
     ) -> None:
+        """Without `access` everybody may ask; with it, whoever has a token.
+
+        `types_of` says what message types a call is told of beside the server's own.
+        """
         self._ready = True
         self._full_health_checks = full_health_checks
+        self._render_metrics = render_metrics
         self._deployments = deployments
         self._apis = {(each.namespace, each.name): DeploymentApi(each) for each in deployments}
         self.in_flight = InFlight(show_in_flight)
-        self._rest = RestServer(self.in_flight, cors, max_message_bytes)
+        rest_server = RestServer if access is None else partial(GuardedRestServer, access)
+        grpc_server = GrpcServer if access is None else partial(GuardedGrpcServer, access)
+        self._rest: RestServer = rest_server(self.in_flight, cors, max_message_bytes)
         services = {path.split("/")[1] for path in methods}
-        reflection = Reflection({*services, grpc_health.SERVICE})
+        reflection = Reflection({*services, grpc_health.SERVICE}, types_of)
         self.health = Health(reflection.services)
         methods = {**methods, **self.health.methods(), **reflection.methods()}
-        self._grpc = GrpcServer(methods, self.in_flight, _web_headers(cors), max_message_bytes)
+        self._grpc: GrpcServer = grpc_server(methods, self.in_flight, _web_headers(cors), max_message_bytes)
         self._endpoints = {
-            **_server_endpoints(self, render_metrics),
+            **_server_endpoints(self),
             **_grpc_endpoints(methods),
             **pages,
             **self._deployment_endpoints(),
@@ -99,11 +118,16 @@ class App:
             for prefix in (*self._prefixes(namespace, name), *([""] if self._deployments.only is not None else [])):
                 if path.startswith(f"{prefix}/api/") and (endpoint := api.unit_endpoint(path.removeprefix(prefix))):
                     return endpoint
-        return Endpoint(ANY, lambda request: self._not_found(path))
+        return Endpoint(ANY, lambda request: self._not_found(path, request))
 
-    async def _not_found(self, path: str) -> Reply:
-        names = ", ".join(f"/seldon/{namespace}/{name}" for namespace, name in self._apis)
-        raise NotFound(f"there is nothing at {path}; the deployments served are at {names}")
+    async def _not_found(self, path: str, request: Request) -> Reply:
+        raise self._deployments.seen_by(request.caller).nothing_at(path)
+
+    async def metrics(self, request: Request) -> Reply:
+        """All that is counted, of all deployments: for those only who may see all of them."""
+        if self._deployments.seen_by(request.caller) is not self._deployments:
+            raise PermissionDenied("metrics: must be asked by a client that sees every deployment", "SCOPE_NOT_ALLOWED")
+        return Reply(self._render_metrics(), content_type=b"text/plain; version=0.0.4; charset=utf-8")
 
     async def ready(self, request: Request) -> Reply:
         """200 while requests are taken and every unit can be called; else 503, with the unit that cannot."""
@@ -121,20 +145,17 @@ class App:
         return Reply(b"")
 
 
-def _server_endpoints(app: App, render_metrics: Callable[[], bytes]) -> dict[str, Endpoint]:
+def _server_endpoints(app: App) -> dict[str, Endpoint]:
     async def ping(request: Request) -> Reply:
         return Reply(b"pong", content_type=b"text/plain; charset=utf-8")
 
-    async def metrics(request: Request) -> Reply:
-        return Reply(render_metrics(), content_type=b"text/plain; version=0.0.4; charset=utf-8")
-
     return {
-        "/ready": Endpoint(ANY, app.ready),
-        "/live": Endpoint(ANY, app.live),
-        "/ping": Endpoint(READ, ping),
-        "/health/status": Endpoint(READ, app.ready),
-        "/metrics": Endpoint(READ, metrics),
-        "/prometheus": Endpoint(READ, metrics),
+        "/ready": Endpoint(ANY, app.ready, is_open=True),
+        "/live": Endpoint(ANY, app.live, is_open=True),
+        "/ping": Endpoint(READ, ping, is_open=True),
+        "/health/status": Endpoint(READ, app.ready, is_open=True),
+        "/metrics": Endpoint(READ, app.metrics),
+        "/prometheus": Endpoint(READ, app.metrics),
     }
 
 

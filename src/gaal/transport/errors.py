@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import logging
 from enum import Enum
+from math import ceil
 
 import orjson
 
 from gaal.errors import (
     ComponentError,
     ComponentRejected,
+    Conflict,
     DeadlineExceeded,
     GaalError,
     MessageError,
     MessageTooLarge,
     MethodNotAllowed,
     NotFound,
+    PermissionDenied,
     RemoteReply,
     RemoteStatus,
+    StrategyMissing,
+    TooManyRequests,
+    Unauthenticated,
     Unavailable,
     UnsupportedMedia,
 )
+from gaal.transport.types import Headers
 
 logger = logging.getLogger("gaal.transport")
 
@@ -51,8 +58,13 @@ _CODES: dict[type[GaalError], tuple[int, GrpcCode]] = {
     MessageTooLarge: (413, GrpcCode.RESOURCE_EXHAUSTED),
     UnsupportedMedia: (415, GrpcCode.UNIMPLEMENTED),
     MessageError: (400, GrpcCode.INVALID_ARGUMENT),
+    Unauthenticated: (401, GrpcCode.UNAUTHENTICATED),
+    PermissionDenied: (403, GrpcCode.PERMISSION_DENIED),
+    TooManyRequests: (429, GrpcCode.RESOURCE_EXHAUSTED),
+    Conflict: (409, GrpcCode.ALREADY_EXISTS),
     NotFound: (404, GrpcCode.NOT_FOUND),
     MethodNotAllowed: (405, GrpcCode.UNIMPLEMENTED),
+    StrategyMissing: (500, GrpcCode.FAILED_PRECONDITION),
     ComponentError: (500, GrpcCode.INTERNAL),
     DeadlineExceeded: (504, GrpcCode.DEADLINE_EXCEEDED),
     Unavailable: (503, GrpcCode.UNAVAILABLE),
@@ -116,6 +128,32 @@ def described(error: BaseException) -> GaalError:
         return error
     logger.error("a request failed in a way that is a defect of Gaal", exc_info=error)
     return GaalError("internal error, see the server's log")
+
+
+def error_headers(error: BaseException) -> Headers:
+    """What the caller is told beside the body: how to say who they are, or when to come again.
+
+    Sources: RFC 9110, "WWW-Authenticate" and "Retry-After"; RFC 6750, the attributes of Bearer.
+    """
+    match error:
+        case TooManyRequests():
+            return [(b"retry-after", b"%d" % max(1, ceil(error.retry_after_s)))]
+        case Unauthenticated(reason="TOKEN_MISSING"):
+            return [(b"www-authenticate", b'Bearer realm="gaal"')]
+        case Unauthenticated():
+            return [(b"www-authenticate", b'Bearer realm="gaal", error="invalid_token"')]
+        case PermissionDenied():
+            return [(b"www-authenticate", b'Bearer realm="gaal", error="insufficient_scope"')]
+        case _:
+            return []
+
+
+def error_trailers(error: BaseException) -> Headers:
+    """The same over gRPC. Clients that retry by themselves know the time in milliseconds: gRPC proposal A6."""
+    if not isinstance(error, TooManyRequests):
+        return []
+    pushback_ms = b"%d" % ceil(error.retry_after_s * 1000)
+    return [*error_headers(error), (b"grpc-retry-pushback-ms", pushback_ms)]
 
 
 def error_body(error: GaalError, status: int) -> bytes:

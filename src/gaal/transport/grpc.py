@@ -11,6 +11,7 @@ from typing import TypeAlias
 from gaal.errors import GaalError, MessageError, UnsupportedMedia
 from gaal.executor.context import Context
 from gaal.executor.puid import new_puid
+from gaal.gateway.caller import ANONYMOUS
 from gaal.messages import Encoding
 from gaal.observability.listener import ServerObservers
 from gaal.transport.bodies import Disconnected, read_body
@@ -35,16 +36,17 @@ Wire: TypeAlias = NativeWire | WebWire
 
 
 class Call:
-    """One call: its metadata (`headers`, the last of each name), its id, and how long it may take.
+    """One call: its metadata (`headers`, the last of each name), its id, who calls, and how long it may take.
 
     A method that belongs to a deployment says so in `observers`. What it puts into `trailers` goes out with the
     status, also with that of an error. `timeout_s` is what the client gave, or None.
     """
 
-    __slots__ = ("context", "headers", "observers", "peer", "timeout_s", "trailers")
+    __slots__ = ("caller", "context", "headers", "observers", "peer", "timeout_s", "trailers")
 
     def __init__(self, headers: dict[bytes, bytes], peer: Peer | None) -> None:
         self.peer = peer
+        self.caller = ANONYMOUS
         given = headers.get(b"seldon-puid")
         self.headers = headers
         self.context = Context(given.decode("latin-1") if given else new_puid(), Encoding.PROTO, headers)
@@ -60,16 +62,20 @@ Streaming: TypeAlias = Callable[[AsyncIterator[bytes], Call], AsyncGenerator[byt
 
 @dataclass(frozen=True, slots=True)
 class UnaryMethod:
-    """One message in, one out."""
+    """One message in, one out. `reads`: it changes and predicts nothing. `is_open`: anybody may call."""
 
     handle: Unary
+    reads: bool = False
+    is_open: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StreamingMethod:
-    """Any number of messages in and out."""
+    """Any number of messages in and out. `reads` and `is_open` as those of UnaryMethod."""
 
     handle: Streaming
+    reads: bool = False
+    is_open: bool = False
 
 
 Method: TypeAlias = UnaryMethod | StreamingMethod
@@ -100,12 +106,13 @@ class GrpcServer:
         except MessageError as error:
             await _fail(wire, send, extra, GrpcCode.INVALID_ARGUMENT, str(error))
             return
-        extra.append((b"seldon-puid", call.context.puid.encode("latin-1")))
         if isinstance(method, UnaryMethod):
             await self._unary(method, path, call, wire, extra, receive, send)
         elif isinstance(method, StreamingMethod):
+            extra.append(_puid_header(call))
             await self._streaming(method, call, wire, extra, receive, send)
         else:
+            extra.append(_puid_header(call))
             await _fail(wire, send, extra, GrpcCode.UNIMPLEMENTED, f"there is no method {path}")
 
     async def _unary(
@@ -118,6 +125,7 @@ class GrpcServer:
             await dismiss(send)
             return
         except GaalError as error:
+            extra.append(_puid_header(call))
             code = grpc_code(error)
             outcome = code.name
             if isinstance(error, UnsupportedMedia):
@@ -125,6 +133,7 @@ class GrpcServer:
             await _fail(wire, send, extra, code, grpc_text(error), call.trailers)
         else:
             outcome = "OK"
+            extra.append(_puid_header(call))
             gzipped = len(payload) >= GZIP_MIN_BYTES and b"gzip" in call.headers.get(b"grpc-accept-encoding", b"")
             if gzipped:
                 extra.append((b"grpc-encoding", b"gzip"))
@@ -174,6 +183,11 @@ class GrpcServer:
             await wire.end(send, grpc_code(known), str(known), call.trailers)
         else:
             await wire.end(send, GrpcCode.OK, trailers=call.trailers)
+
+
+def _puid_header(call: Call) -> tuple[bytes, bytes]:
+    """A method may have given the call another id meanwhile."""
+    return b"seldon-puid", call.context.puid.encode("latin-1")
 
 
 def until_gone(send: Send) -> Send:

@@ -41,7 +41,10 @@ class Health:
         }
 
     def methods(self) -> dict[str, Method]:
-        return {f"/{SERVICE}/Check": UnaryMethod(self.check), f"/{SERVICE}/Watch": StreamingMethod(self.watch)}
+        return {
+            f"/{SERVICE}/Check": UnaryMethod(self.check, reads=True, is_open=True),
+            f"/{SERVICE}/Watch": StreamingMethod(self.watch, reads=True, is_open=True),
+        }
 
     def set_serving(self, is_serving: bool) -> None:
         """Change the answer, and tell all who watch."""

@@ -5,6 +5,7 @@ The metadata keys `seldon` and `namespace` name the deployment; one that is alon
 
 from __future__ import annotations
 
+from gaal.gateway.caller import ANONYMOUS
 from gaal.protocols import seldon_proto
 from gaal.transport.deployments import Deployments, Served
 from gaal.transport.grpc import Call, Method, UnaryMethod
@@ -23,8 +24,8 @@ class SeldonService:
         return {
             f"/{SERVICE}/Predict": UnaryMethod(self.predict),
             f"/{SERVICE}/SendFeedback": UnaryMethod(self.send_feedback),
-            f"/{SERVICE}/ModelMetadata": UnaryMethod(self.model_metadata),
-            f"/{SERVICE}/GraphMetadata": UnaryMethod(self.graph_metadata),
+            f"/{SERVICE}/ModelMetadata": UnaryMethod(self.model_metadata, reads=True),
+            f"/{SERVICE}/GraphMetadata": UnaryMethod(self.graph_metadata, reads=True),
         }
 
     async def predict(self, request: bytes, call: Call) -> bytes:
@@ -47,17 +48,20 @@ class SeldonService:
 
     async def model_metadata(self, request: bytes, call: Call) -> bytes:
         name = seldon_proto.decode_model_metadata_request(request)
-        metadata = await self._served(call).running.unit_metadata(name)
+        metadata = await self._served(call, writes=False).running.unit_metadata(name)
         return seldon_proto.encode_model_metadata(metadata)
 
     async def graph_metadata(self, request: bytes, call: Call) -> bytes:
-        return seldon_proto.encode_graph_metadata(await self._served(call).running.metadata())
+        return seldon_proto.encode_graph_metadata(await self._served(call, writes=False).running.metadata())
 
-    def _served(self, call: Call) -> Served:
-        """The deployment that the metadata names. Raises NotFound."""
+    def _served(self, call: Call, writes: bool = True) -> Served:
+        """The deployment that the metadata names. Raises NotFound, and PermissionDenied if it may only be read."""
         name, namespace = call.headers.get(b"seldon"), call.headers.get(b"namespace")
-        served = self._deployments.only
+        deployments = self._deployments if call.caller is ANONYMOUS else self._deployments.seen_by(call.caller)
+        served = deployments.only
         if served is None or name is not None:
-            served = self._deployments.find((namespace or b"").decode("latin-1"), (name or b"").decode("latin-1"))
+            served = deployments.find((namespace or b"").decode("latin-1"), (name or b"").decode("latin-1"))
+        if call.caller is not ANONYMOUS:
+            served.check_allowed(call.caller, writes)
         call.observers = served.default_observers
         return served

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from gaal import __version__
+from gaal.protocols.own_types import OwnTypes
+from gaal.transport import openapi_classifier
 from gaal.transport.deployments import Deployments, Served
 from gaal.transport.docs_page import render_page
 from gaal.transport.examples import feedback_example, prediction_examples
@@ -39,15 +41,26 @@ SECURITY_HEADERS = (
 Json = dict[str, Any]
 
 
-def pages(deployments: Deployments) -> Mapping[str, Endpoint]:
-    """The endpoints of the document, of the page and of what the page loads, by path."""
+TypesOf: TypeAlias = Callable[[Request], Awaitable[OwnTypes | None]]
+"""What the client of a request has registered; None where the request shows no token."""
+
+
+def pages(deployments: Deployments, types_of: TypesOf | None = None) -> Mapping[str, Endpoint]:
+    """The endpoints of the document, of the page and of what the page loads, by path.
+
+    With `types_of` a client is shown the Classifier API too, with its own types.
+    """
+
+    async def seen(request: Request) -> Json:
+        types = None if types_of is None else await types_of(request)
+        return await document(deployments.seen_by(request.caller), types)
 
     async def as_json(request: Request) -> Reply:
-        return Reply(orjson.dumps(await document(deployments), option=orjson.OPT_INDENT_2))
+        return Reply(orjson.dumps(await seen(request), option=orjson.OPT_INDENT_2))
 
     def as_page(path: str) -> Endpoint:
         async def show(request: Request) -> Reply:
-            html = render_page(await document(deployments), path)
+            html = render_page(await seen(request), path)
             return Reply(html.encode(), content_type=b"text/html; charset=utf-8", headers=SECURITY_HEADERS)
 
         return Endpoint(READ, show)
@@ -65,7 +78,8 @@ def _asset(name: str, content_type: bytes) -> Endpoint:
         headers = ((b"cache-control", b"no-cache"), *SECURITY_HEADERS)
         return Reply(_static(name), content_type=content_type, headers=headers)
 
-    return Endpoint(READ, read)
+    # Open: a browser that was given a page asks for these without the page's token, and they tell nothing.
+    return Endpoint(READ, read, is_open=True)
 
 
 @cache
@@ -73,8 +87,8 @@ def _static(name: str) -> bytes:
     return files("gaal.transport").joinpath("static", name).read_bytes()
 
 
-async def document(deployments: Deployments) -> Json:
-    """The OpenAPI document. The examples fit what the units say now of their inputs."""
+async def document(deployments: Deployments, types: OwnTypes | None = None) -> Json:
+    """The OpenAPI document. The examples fit what the units say now of their inputs, and `types` if there are any."""
     paths: Json = {}
     tags = []
     for served in deployments:
@@ -87,6 +101,9 @@ async def document(deployments: Deployments) -> Json:
             is_alias = (base, version) != (bases[0], "v1.0")
             for path, item in operations.items():
                 paths[f"{base}/api/{version}{path}"] = _under(item, base, version, is_alias)
+    if types is not None:
+        tags.append(openapi_classifier.TAG)
+        paths |= openapi_classifier.paths(types)
     tags.append({"name": "server", "description": "The server itself."})
     paths |= dict(_server_paths())
     if any(ALIAS in operation["tags"] for item in paths.values() for operation in _methods(item)):
@@ -101,7 +118,7 @@ async def document(deployments: Deployments) -> Json:
             "description": "gRPC and gRPC-Web are served on the same port, with server reflection.",
         },
         "paths": paths,
-        "components": _components(),
+        "components": _components(types),
         "tags": tags,
     }
 
@@ -237,13 +254,14 @@ def _server_paths() -> Iterator[tuple[str, Json]]:
         yield path, {"get": {"operationId": name, "summary": summary, "tags": ["server"], "responses": responses}}
 
 
-def _components() -> Json:
+def _components(types: OwnTypes | None) -> Json:
+    own = {} if types is None else openapi_classifier.schemas(types)
     puid = {
         "description": "The id of the prediction. One that comes with the request is kept.",
         "schema": {"type": "string"},
     }
     return {
-        "schemas": orjson.loads(_static("schemas.json")),
+        "schemas": orjson.loads(_static("schemas.json")) | own,
         "parameters": {"Puid": {"name": "Seldon-Puid", "in": "header", "required": False, **puid}},
         "headers": {"Puid": puid},
         "responses": {

@@ -17,12 +17,13 @@ import orjson
 from gaal.errors import ComponentAnswered, GaalError, MethodNotAllowed, RemoteReply
 from gaal.executor.context import Context
 from gaal.executor.puid import new_puid
+from gaal.gateway.caller import ANONYMOUS
 from gaal.messages import Encoding
 from gaal.observability.listener import ServerObservers
 from gaal.protocols import seldon_json
 from gaal.transport.bodies import Disconnected, decode_json_body, decode_message, decompressed, read_body
 from gaal.transport.deployments import Served
-from gaal.transport.errors import described, error_body, http_status
+from gaal.transport.errors import described, error_body, error_headers, http_status
 from gaal.transport.in_flight import InFlight, dismiss, http1_peer, within
 from gaal.transport.types import Headers, Receive, Scope, Send
 
@@ -33,11 +34,13 @@ GZIP_MIN_BYTES = 1400
 class Request:
     """A request whose body has been read. `headers` has the last of each name, in lower case."""
 
-    __slots__ = ("body", "headers", "observers", "puid", "query")
+    __slots__ = ("body", "caller", "headers", "observers", "puid", "query", "scope")
 
-    def __init__(self, headers: dict[bytes, bytes], query: bytes, puid: str) -> None:
+    def __init__(self, headers: dict[bytes, bytes], scope: Scope, puid: str) -> None:
         self.headers = headers
-        self.query = query
+        self.scope = scope
+        self.caller = ANONYMOUS
+        self.query: bytes = scope["query_string"]
         self.puid = puid
         self.body = b""
         self.observers: ServerObservers | None = None
@@ -45,6 +48,17 @@ class Request:
     @property
     def content_type(self) -> bytes:
         return self.headers.get(b"content-type", b"")
+
+    @property
+    def method(self) -> str:
+        method: str = self.scope["method"]
+        return method
+
+    @property
+    def peer(self) -> str:
+        """The address that the connection comes from, "" if the server does not know."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
 
 
 class Reply(NamedTuple):
@@ -70,10 +84,11 @@ class Endpoint:
     """What stands at a path: the HTTP methods it takes, none for any, and what it does.
 
     `served` is the deployment whose metrics count it under the name `service`; None for what is not counted.
-    `preflight` are further headers of the reply to OPTIONS.
+    `preflight` are further headers of the reply to OPTIONS. `is_open`: it needs no token, or asks for one itself.
+    `refuse` gives errors another form than the server's. A request may name its observers itself.
     """
 
-    __slots__ = ("handle", "headers", "methods", "preflight", "served", "service")
+    __slots__ = ("handle", "headers", "is_open", "methods", "preflight", "refuse", "served", "service")
 
     def __init__(
         self,
@@ -82,7 +97,11 @@ class Endpoint:
         service: str = "",
         served: Served | None = None,
         preflight: Sequence[tuple[bytes, bytes]] = (),
+        is_open: bool = False,
+        refuse: Callable[[GaalError], Reply] | None = None,
     ) -> None:
+        self.is_open = is_open
+        self.refuse = refuse
         self.preflight = preflight
         self.methods = methods
         self.handle = handle
@@ -116,30 +135,31 @@ class RestServer:
     ) -> None:
         started = perf_counter()
         given = headers.get(b"seldon-puid")
-        request = Request(headers, scope["query_string"], given.decode("latin-1") if given else new_puid())
+        request = Request(headers, scope, given.decode("latin-1") if given else new_puid())
         method: str = scope["method"]
         try:
             if endpoint.methods and method not in endpoint.methods:
-                reply = _wrong_method(scope["path"], method, endpoint, self._refuse)
+                reply = _wrong_method(scope["path"], method, endpoint, endpoint.refuse or self._refuse)
             elif endpoint.methods and method == "OPTIONS":
                 reply = Reply(b"", headers=endpoint.preflight)
             else:
-                reply = await self._answer(endpoint, request, receive, scope)
+                reply = await self._answer(endpoint, request, receive)
         except Disconnected:
             await dismiss(send)
             return
         await self._send(send, endpoint, request, reply)
         _observe(endpoint, request, method, reply.status, perf_counter() - started)
 
-    async def _answer(self, endpoint: Endpoint, request: Request, receive: Receive, scope: Scope) -> Reply:
+    async def _answer(self, endpoint: Endpoint, request: Request, receive: Receive) -> Reply:
         """The endpoint's reply, or the one that says what went wrong. Raises Disconnected if nobody waits for it."""
+        refuse = endpoint.refuse or self._refuse
         try:
             body = await read_body(receive, self._max_bytes)
             encoding = request.headers.get(b"content-encoding")
             request.body = body if encoding is None else decompressed(body, encoding, self._max_bytes)
         except GaalError as error:
-            return self._refuse(error)
-        task = self._in_flight.enter(receive, http1_peer(scope))
+            return refuse(error)
+        task = self._in_flight.enter(receive, http1_peer(request.scope))
         try:
             return await endpoint.handle(request)
         except ComponentAnswered as answer:
@@ -149,7 +169,7 @@ class RestServer:
                 answer.body, answer.http_status, answer.content_type.encode("latin-1", "replace") or b"text/plain"
             )
         except Exception as error:
-            return self._refuse(described(error))
+            return refuse(described(error))
         finally:
             if self._in_flight.leave(task):
                 raise Disconnected
@@ -184,7 +204,7 @@ def takes_gzip(accepted: bytes) -> bool:
 
 def error_reply(error: GaalError) -> Reply:
     status = http_status(error)
-    return Reply(error_body(error, status), status)
+    return Reply(error_body(error, status), status, headers=error_headers(error))
 
 
 def json_reply(value: Any) -> Reply:
@@ -198,10 +218,11 @@ def _wrong_method(path: str, method: str, endpoint: Endpoint, refuse: Callable[[
 
 
 def _observe(endpoint: Endpoint, request: Request, method: str, status: int, seconds: float) -> None:
-    if endpoint.served is None:
-        return
-    observers = request.observers or endpoint.served.default_observers
-    observers[endpoint.service, _VERBS.get(method, "other"), "200" if status == 200 else str(status)](seconds)
+    observers = request.observers
+    if observers is None and endpoint.served is not None:
+        observers = endpoint.served.default_observers
+    if observers is not None:
+        observers[endpoint.service, _VERBS.get(method, "other"), "200" if status == 200 else str(status)](seconds)
 
 
 _VERBS = {"GET": "get", "POST": "post", "OPTIONS": "options"}

@@ -15,6 +15,7 @@ import h2corn._lib
 
 from gaal.errors import SettingsError, Violation
 from gaal.settings import SETTINGS, ServeSettings
+from gaal.transport.access_log import AccessLog
 from gaal.transport.drain import ASGIApp, LastReplies, connections_closed, stop_accepting
 from gaal.transport.worker import WorkerContext
 
@@ -44,9 +45,9 @@ async def serve_all(
     """As `serve`, for several apps, each on sockets of its own."""
     check_certificates(context.settings)
     await context.port_opened()
-    replies = [LastReplies(each.app) for each in listening]
+    replies = [LastReplies(AccessLog(each.app) if each.access_log else each.app) for each in listening]
     servers = [
-        h2corn.Server(cast(Any, app), server_config(context, each.sockets, each.access_log))
+        h2corn.Server(cast(Any, app), server_config(context, each.sockets))
         for app, each in zip(replies, listening, strict=True)
     ]
     silence_banner()
@@ -75,9 +76,7 @@ async def _serve(server: h2corn.Server) -> None:
         logger.warning("stopped with requests that did not end in time: %s", error)
 
 
-def server_config(
-    context: WorkerContext, sockets: Sequence[socket.socket] | None = None, access_log: bool | None = None
-) -> h2corn.Config:
+def server_config(context: WorkerContext, sockets: Sequence[socket.socket] | None = None) -> h2corn.Config:
     """h2corn's settings. Sizes of messages are the app's to limit, so that the error has the protocol's own form."""
     settings = context.settings
     return h2corn.Config(
@@ -86,7 +85,7 @@ def server_config(
         lifespan="off",
         runtime_threads=1,
         max_request_body_size=0,
-        access_log=settings.access_log if access_log is None else access_log,
+        access_log=False,
         certfile=settings.tls_cert,
         keyfile=settings.tls_key,
         ca_certs=settings.tls_client_ca,

@@ -31,6 +31,7 @@ from typing import NoReturn, TypeAlias
 
 from gaal.backoff import Backoff
 from gaal.errors import SettingsError, Violation
+from gaal.gateway import limits
 from gaal.observability.catalog import WORKER_RESTARTS
 from gaal.observability.series import Series, disown, make_file
 from gaal.settings import ServeSettings
@@ -129,6 +130,7 @@ class Supervisor:
         self._signals = signals
         # A reload has two generations at once. The last file is the supervisor's own.
         self._files = tuple(make_file() for _ in range(2 * settings.workers + 1))
+        self._limits_file = limits.make_file()
         self._restarted = Series(self._files, slot=-1).counter(WORKER_RESTARTS)
         self._workers: dict[int, Worker] = {}
         self._selector = selectors.PollSelector()
@@ -158,7 +160,7 @@ class Supervisor:
         finally:
             self._kill_all()
             self._selector.close()
-            for file in self._files:
+            for file in (*self._files, self._limits_file):
                 os.close(file)
         return self._status
 
@@ -330,7 +332,9 @@ class Supervisor:
         pid = os.fork()
         if pid == 0:
             named = {listener.name: sockets for listener, sockets in self._by_listener.items()}
-            context = WorkerContext(self._settings, slot, self._sockets, self._files, reports_out, orders_in, named)
+            context = WorkerContext(
+                self._settings, slot, self._sockets, self._files, reports_out, orders_in, named, self._limits_file
+            )
             self._become_worker(context, supervisor, (reports, orders))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(reports_out)
@@ -367,6 +371,7 @@ class Supervisor:
         os.close(worker.reports)
         os.close(worker.orders)
         disown(self._files[worker.slot])
+        limits.forget_worker(self._limits_file, worker.slot, 2 * self._settings.workers)
 
     def _generation(self, generation: int) -> list[Worker]:
         """The workers of a generation that are not on their way out."""

@@ -36,7 +36,8 @@ class WorkerContext:
 
     `sockets` are bound and shared by all workers, and listen once all workers have loaded; `by_listener` has the
     same ones by the name of their listener. `series_files` and `slot` are for `Series(series_files, slot)`: this
-    worker's counts, and those of all others to read.
+    worker's counts, and those of all others to read. `limits_file` is for `SharedLimits(limits_file, slot, n_slots)`:
+    what clients with limits ask of all workers together; -1 is none.
     """
 
     settings: ServeSettings
@@ -46,6 +47,12 @@ class WorkerContext:
     reports: int
     orders: int
     by_listener: Mapping[str, tuple[socket.socket, ...]] = field(default_factory=dict)
+    limits_file: int = -1
+
+    @property
+    def n_slots(self) -> int:
+        """How many workers there may be at once: a reload has two generations."""
+        return 2 * self.settings.workers
 
     async def port_opened(self) -> None:
         """Tells that everything is loaded, and waits until all the other workers are as far and the port is open."""

@@ -1,0 +1,1 @@
+"""Steps of pipelines over tables, and the wrapper that keeps pipelines as folders."""

@@ -1,0 +1,1 @@
+"""The messages and services of the Classifier API: `seldon.rpc.seldon_pb2`."""
