@@ -34,6 +34,7 @@ from gaal.transport.app import App
 from gaal.transport.caller_types import CallerTypes
 from gaal.transport.deployments import Deployments
 from gaal.transport.grpc_seldon import SeldonService
+from gaal.transport.readiness import Readiness
 from gaal.transport.rest import Cors
 from gaal.transport.token_endpoints import TokenEndpoints
 
@@ -159,6 +160,7 @@ async def guarded_app(
         show_in_flight=metrics.in_flight.set,
         cors=Cors(),
         max_message_bytes=settings.max_message_bytes,
+        readiness=Readiness(deployments),
         pages={
             **openapi.pages(deployments, types.of_request if types else None),
             **TokenEndpoints(issuer).endpoints(),

@@ -43,6 +43,7 @@ from gaal.transport.classifying import Classifying, finder
 from gaal.transport.deployments import Deployments
 from gaal.transport.errors import http_status
 from gaal.transport.grpc_seldon import SeldonService
+from gaal.transport.readiness import Readiness
 from gaal.transport.rest import Cors
 
 IRIS = """
@@ -174,6 +175,7 @@ async def _started(
         show_in_flight=metrics.in_flight.set,
         cors=Cors(),
         max_message_bytes=settings.max_message_bytes,
+        readiness=Readiness(deployments),
         pages=ClassifierApi(classifying).endpoints(),
         access=None if anonymous else classifying.access,
     )

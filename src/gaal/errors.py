@@ -25,6 +25,7 @@
     + InvalidRouting      a router named a branch that is not there
   x Unavailable           a replica, remote unit or queue cannot take the call now
     + StoreError          the store cannot be read or written now
+    + QueueFull           too many calls wait for a unit already
     + DeadlineExceeded    the time given was up
 
 An error says the place, the rule and the value. It knows no status codes: `transport/errors.py` has the one
@@ -252,6 +253,12 @@ class StoreError(Unavailable):
     """The store cannot be read or written now: locked, full, read-only, corrupt or gone."""
 
     reason = "STORE_UNAVAILABLE"
+
+
+class QueueFull(Unavailable):
+    """As many calls wait for a unit as may wait. Later there may be room again."""
+
+    reason = "QUEUE_FULL"
 
 
 class DeadlineExceeded(Unavailable):

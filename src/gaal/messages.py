@@ -32,7 +32,7 @@ class Encoding(Enum):
 
 
 class Kind(Enum):
-    """What a payload is. The values are the field names of the Seldon protocol."""
+    """What a payload is. The values are the field names of the Seldon protocol, which has none for TENSORS."""
 
     TENSOR = "tensor"
     NDARRAY = "ndarray"
@@ -41,6 +41,7 @@ class Kind(Enum):
     STR_DATA = "strData"
     JSON_DATA = "jsonData"
     CUSTOM_DATA = "customData"
+    TENSORS = "tensors"
 
     is_data: bool
     """Whether it is one of the three forms of `data`: an array, with names for its columns."""
@@ -62,6 +63,7 @@ class Payload:
     | STR_DATA      | str                                                                   |
     | JSON_DATA     | any JSON value                                                        |
     | CUSTOM_DATA   | google.protobuf.Any                                                   |
+    | TENSORS       | dict of np.ndarray: several inputs or outputs that are no table       |
 
     `source` is the form that the payload came in, as long as nothing else is known: the codec that made it may
     write it out again without decoding. `decode(source)` gives the value, or raises MessageError.

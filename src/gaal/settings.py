@@ -129,6 +129,13 @@ def parse_text(text: str) -> str:
     return text
 
 
+def parse_volumes(text: str) -> tuple[tuple[str, Path], ...]:
+    pairs = [each.partition("=") for each in shlex.split(text)]
+    if not all(claim and folder for claim, _, folder in pairs):
+        raise ValueError
+    return tuple((claim, parse_directory(folder)) for claim, _, folder in pairs)
+
+
 def parse_targets(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
@@ -140,6 +147,7 @@ PATH = Kind("path", "a path, which need not be there yet", parse_path)
 FILE = Kind("file", "a file that exists", parse_file)
 NAME = Kind("name", "lower-case letters, digits and dashes, at most 63, no dash at either end", parse_name)
 TEXT = Kind("text", "one line of text, not empty", parse_text)
+VOLUMES = Kind("volumes", "claim=folder, several of them separated by blanks, each folder there", parse_volumes)
 TARGETS = Kind("list", "words separated by blanks, quoted as in a shell", parse_targets)
 
 
@@ -166,6 +174,20 @@ class ServeSettings:
         one_of(*PLACEMENTS),
         "auto",
         "Where components run, for a target that is not a document: auto, inline, thread or worker.",
+    )
+    pickle: bool = setting(
+        SWITCH, True, "Load models from pickle and joblib files, which can run code while they are loaded."
+    )
+    model_cache: Path | None = setting(
+        PATH, None, "Where fetched models are kept. Without it, gaal in $XDG_CACHE_HOME, or in ~/.cache."
+    )
+    volumes: tuple[tuple[str, Path], ...] = setting(
+        VOLUMES, (), "Which folder a claim of a modelUri pvc://claim/path stands for, as claim=folder."
+    )
+    model_control: str = setting(
+        one_of("none", "explicit", "poll"),
+        "none",
+        "What changes the models of targets while the server serves: nothing, requests to load and unload, or files.",
     )
     max_message_bytes: int = setting(BYTES, 64 * 1024 * 1024, "The largest message that is taken, over REST and gRPC.")
     request_timeout_s: float | None = setting(
@@ -301,6 +323,9 @@ def _contradictions(values: Mapping[str, Any]) -> list[Violation]:
     if ("tls_cert" in values) != ("tls_key" in values):
         missing, there = ("tls_key", "tls_cert") if "tls_cert" in values else ("tls_cert", "tls_key")
         found.append(Violation(SETTINGS[missing].option, f"must be given where {SETTINGS[there].option} is"))
+    if values.get("model_control") == "explicit" and values.get("workers", 1) > 1:
+        rule = "explicit needs --workers 1: a request reaches one of them"
+        found.append(Violation("--model-control", rule, "explicit"))
     if "tls_client_ca" in values and "tls_cert" not in values and "tls_key" not in values:
         found.append(Violation("--tls-cert", "must be given where --tls-client-ca is"))
     if values.get("jwt_issuer") and not (values.get("jwt_audience") and values.get("jwks_url")):

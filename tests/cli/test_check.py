@@ -163,10 +163,10 @@ GRAPH = "spec.predictors[0].graph"
 DOCUMENTS: list[tuple[str, list[str], int, str]] = [
     (deployment(SIMPLE), [], 0, "file.json: all is well\n"),
     (
-        deployment(SIMPLE, protocol="v2"),
+        deployment(SIMPLE | {"logger": {"mode": "all"}}),
         [],
         0,
-        f"file.json: warning: spec.protocol: {lint.UNSERVED_PROTOCOL} (got 'v2')\nfile.json: 0 errors, 1 warning\n",
+        f"file.json: warning: {GRAPH}.logger: {lint.UNSERVED_LOGGER} (got 'all')\nfile.json: 0 errors, 1 warning\n",
     ),
     (
         deployment(SIMPLE | {"color": "red"}),
@@ -202,13 +202,13 @@ def test_the_first_argument_says_what_is_checked(
 
 
 def test_a_folder_is_checked_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "a.json").write_text(deployment(SIMPLE, protocol="v2"))
+    (tmp_path / "a.json").write_text(deployment(SIMPLE | {"logger": {"mode": "all"}}))
     (tmp_path / "b.json").write_text(json.dumps({"kind": "Service"}))
 
     result = invoked(tmp_path, monkeypatch, "check", ".")
 
     assert result.exit_code == 0
-    assert ".: warning: a.json: spec.protocol: " in result.stdout
+    assert f".: warning: a.json: {GRAPH}.logger: " in result.stdout
     assert ".: warning: b.json: kind: not a SeldonDeployment, skipped" in result.stdout
 
 
@@ -257,6 +257,21 @@ async def test_a_component_that_does_not_load_is_an_error_at_its_unit(tmp_path: 
     assert status == 1
     assert out.startswith(f"chain.json: error: {GRAPH}.children[0]: {lint.NOT_LOADED} (got ")
     assert told in out
+
+
+async def test_load_loads_models_too(tmp_path: Path) -> None:
+    unit = {"name": "m", "implementation": "SKLEARN_SERVER", "modelUri": "model.joblib"}
+    document = {
+        "apiVersion": "machinelearning.seldon.io/v1",
+        "kind": "SeldonDeployment",
+        "metadata": {"name": "iris"},
+        "spec": {"predictors": [{"name": "p", "graph": unit}]},
+    }
+    (tmp_path / "iris.json").write_text(json.dumps(document))
+    assert await ended(tmp_path, "check", "iris.json") == (0, "iris.json: all is well\n", "")
+    status, out, _ = await ended(tmp_path, "check", "iris.json", "--load")
+    assert status == 1
+    assert "SKLEARN_SERVER: model.joblib: there is no such file or folder" in out
 
 
 MISTYPED: list[tuple[list[str], str]] = [

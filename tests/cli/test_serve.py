@@ -109,24 +109,6 @@ def test_a_folder_of_documents_is_served_each_under_its_name(folder: Path) -> No
             post(url)
 
 
-def test_a_protocol_that_is_not_served_is_said(folder: Path) -> None:
-    (folder / "v2.yaml").write_text(
-        """
-        apiVersion: machinelearning.seldon.io/v1
-        kind: SeldonDeployment
-        metadata: {name: other}
-        spec: {protocol: v2, predictors: [{name: p, graph: {name: m, implementation: SIMPLE_MODEL}}]}
-        """
-    )
-    with gaal(folder, "v2.yaml", "--port", "0") as process:
-        url_of(process)
-        process.terminate()
-        assert (
-            'other: spec.protocol: requests are taken in the Seldon protocol alone (got "v2")'
-            in process.communicate()[1]
-        )
-
-
 def test_an_unreadable_document_lists_every_violation_and_ends_with_status_2(folder: Path) -> None:
     (folder / "bad.yaml").write_text(
         """
@@ -176,7 +158,7 @@ def test_a_component_that_cannot_be_loaded_says_why_and_the_port_never_opens(
     ("arguments", "says"),
     [
         ([], "TARGET: at least one must be given"),
-        (["no/such/thing"], "TARGET: must be a SeldonDeployment file, a folder of them, or a class"),
+        (["no/such/thing"], "TARGET: must be a SeldonDeployment or model file, a folder of them, or a class"),
         (["missing.yaml"], "missing.yaml"),
         (["Model", "--port", "x"], "--port: must be a whole number from 0 to 65535 (got 'x')"),
         (["Model", "--workers", "0"], "--workers: must be a whole number from 1 to 1024 (got '0')"),

@@ -73,5 +73,5 @@ async def test_what_cannot_be_averaged_is_an_error(run: Run, returned: str, says
 
 
 async def test_an_implementation_that_this_version_does_not_run_is_said_at_load(run: Run) -> None:
-    with pytest.raises(ComponentLoadError, match="does not run the implementation SKLEARN_SERVER"):
-        await run("{name: s, implementation: SKLEARN_SERVER, modelUri: 'file:///model'}")
+    with pytest.raises(ComponentLoadError, match="does not run the implementation TEMPO_SERVER"):
+        await run("{name: s, implementation: TEMPO_SERVER, modelUri: 'file:///model'}")

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from gaal.components.model_uri import ModelStore
 from gaal.components.worker import environment_of
 from gaal.components.worker_orders import Orders
-from gaal.graph.deployment import Method, Parameter, PredictiveUnit, UnitType
+from gaal.graph.deployment import Calls, Method, Parameter, PredictiveUnit, UnitType
 
 CHILD = PredictiveUnit("child", UnitType.UNKNOWN_TYPE, "UNKNOWN_IMPLEMENTATION", frozenset())
 UNIT = PredictiveUnit(
@@ -19,12 +20,15 @@ UNIT = PredictiveUnit(
     component="pkg.mod:Class",
     image="registry/image:1",
     model_uri="s3://bucket/model",
+    env_secret="secret",
+    calls=Calls(64, 2, 100),
 )
 
 
 @pytest.mark.parametrize("hang_timeout_s", [None, 0.5])
 def test_orders_arrive_as_they_were_given_on_one_line(hang_timeout_s: float | None) -> None:
-    orders = Orders(UNIT, Path("/app"), Path("/tmp/socket"), 17, 20, hang_timeout_s)
+    models = ModelStore(Path("/cache"), {"claim": Path("/mnt")}, allows_pickle=False)
+    orders = Orders(UNIT, Path("/app"), Path("/tmp/socket"), 17, 20, hang_timeout_s, models)
     assert b"\n" not in orders.encode()
     assert Orders.decode(orders.encode()) == orders
 

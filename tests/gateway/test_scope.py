@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gaal.errors import SettingsError
 from gaal.gateway.scope import EVERYTHING, Scope, known_scope, parse_scope
 
-WORDS = st.sampled_from(["all", "js", "readonly", "deployment:a/b", "deployment:a/c"])
+WORDS = st.sampled_from(["all", "js", "models", "readonly", "deployment:a/b", "deployment:a/c"])
 scopes = st.lists(WORDS, min_size=1).map(" ".join).map(parse_scope)
 
 QUESTIONS: list[Callable[[Scope], bool]] = [
@@ -24,6 +24,7 @@ QUESTIONS: list[Callable[[Scope], bool]] = [
     lambda scope: scope.allows_writing,
     lambda scope: scope.allows_reading,
     lambda scope: scope.is_js,
+    lambda scope: scope.allows_loading,
 ]
 
 
@@ -61,7 +62,7 @@ def test_a_scope_reads_back_as_it_is_written(scope: Scope) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "ALL", "write", "deployment:", "deployment:a", "deployment:a/b/c", "all;js"])
 def test_what_is_no_scope_is_refused_by_name(text: str) -> None:
-    with pytest.raises(SettingsError, match="must be all, js, readonly or deployment"):
+    with pytest.raises(SettingsError, match="must be all, js, models, readonly or deployment"):
         parse_scope(text)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gaal.graph.deployment import Deployment, Endpoint, Placement, UnitType, Workers, single
+from gaal.graph.deployment import Calls, Deployment, Endpoint, Placement, UnitType, Workers, single
 
 Load = Callable[..., Deployment]
 
@@ -140,6 +140,17 @@ def test_annotations_say_what_is_different_about_its_processes(
     )
     unit = load_graph("{name: m, implementation: SIMPLE_MODEL}", spec=f"{{annotations: {annotations}}}")
     assert unit.predictors[0].graph.workers == Workers(3, True, seconds)
+
+
+def test_a_unit_takes_its_calls_on_one_thread_unless_annotations_say_otherwise(load_graph: Load) -> None:
+    unit = "{name: m, implementation: SKLEARN_SERVER, modelUri: /models/m, envSecretRefName: bucket-secret}"
+    root = load_graph(unit).predictors[0].graph
+    assert (root.calls, root.model_uri, root.env_secret) == (Calls(None, 1, 4096), "/models/m", "bucket-secret")
+    annotations = "{gaal.dev/batch.m: max=10000, gaal.dev/threads.m: '4', gaal.dev/queue.m: '1000000'}"
+    said = load_graph(unit, spec=f"{{annotations: {annotations}}}").predictors[0].graph.calls
+    assert said == Calls(10_000, 4, 1_000_000)
+    off = load_graph(unit, spec='{annotations: {gaal.dev/batch.m: "off"}}').predictors[0].graph.calls
+    assert off.max_batch_rows == 1
 
 
 def test_a_unit_with_code_is_remote_if_it_is_placed_there(load_graph: Load) -> None:

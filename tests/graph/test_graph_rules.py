@@ -184,6 +184,9 @@ WHOLE = [
         for key, rule, values in (
             ("replicas", rules.REPLICAS, ("0", "65", "two", "-1", "")),
             ("idempotent", rules.IDEMPOTENT, ("yes", "True")),
+            ("batch", rules.BATCH, ("64", "max=1", "max=10001", "max=-2", "on", "")),
+            ("threads", rules.THREADS, ("0", "65", "two")),
+            ("queue", rules.QUEUE, ("0", "1000001", "-1", "")),
             ("hang-timeout", rules.TIMEOUT, ("1.5", "-1", "30s")),
         )
         for value in values

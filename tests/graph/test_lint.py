@@ -106,7 +106,7 @@ def test_a_unit_is_looked_over(graph: str, expected: list[tuple[str, str, Any]])
 
 
 DEPLOYMENTS: list[tuple[str, str, list[Violation]]] = [
-    ("{}", "{protocol: v2}", [Violation("spec.protocol", lint.UNSERVED_PROTOCOL, "v2")]),
+    ("{}", "{protocol: v2}", []),
     (
         "{svcOrchSpec: {env: [{name: KAFKA_BROKER}, {name: KAFKA_INPUT_TOPIC}, {name: KAFKA_OUTPUT_TOPIC}]}}",
         "{serverType: kafka}",

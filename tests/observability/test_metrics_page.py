@@ -9,7 +9,12 @@ from gaal.observability.listener import UNIT_SERVICES
 from gaal.observability.prometheus import number
 
 PAGE = (Path(__file__).parent.parent.parent / "docs" / "metrics.md").read_text()
-SHOWN_AS = {Kind.COUNTER: "counter", Kind.GAUGE: "gauge", Kind.DURATION: "histogram and summary"}
+SHOWN_AS = {
+    Kind.COUNTER: "counter",
+    Kind.GAUGE: "gauge",
+    Kind.DURATION: "histogram and summary",
+    Kind.SIZE: "histogram",
+}
 
 
 def row(metric: Definition) -> str:

@@ -352,3 +352,68 @@ def test_an_error_in_feedback_names_the_part() -> None:
     assert truth.payload is not None
     with pytest.raises(MessageError, match=r"truth\.data\.tensor\.shape"):
         _ = truth.payload.value
+
+
+# Large tensors, whose numbers are not copied by the parser.
+
+
+def large(*shape: int) -> Payload:
+    return Payload(Kind.TENSOR, np.random.default_rng(3).random(shape), ("a", "b"))
+
+
+@pytest.mark.parametrize("shape", [(5000, 2), (100, 10, 20), (20_000,)])
+@pytest.mark.parametrize("meta", [NO_META, Meta("id", {"a": 1}, {"m": -1}, {"m": "x"})])
+def test_a_large_tensor_is_written_as_protobuf_itself_would(shape: tuple[int, ...], meta: Meta) -> None:
+    payload = large(*shape)
+    body = encode_message(Message(payload, meta, Status(1, "x")))
+    true: Any = message_class("seldon.protos.SeldonMessage").FromString(body)
+    assert list(true.data.tensor.shape) == list(shape)
+    assert np.array_equal(np.array(true.data.tensor.values), payload.array.reshape(-1))
+    assert (list(true.data.names), true.meta.puid, true.status.info) == (["a", "b"], meta.puid, "x")
+
+
+@pytest.mark.parametrize("shape", [(5000, 2), (20_000,)])
+def test_a_large_tensor_is_read_and_passed_on_as_it_came(shape: tuple[int, ...]) -> None:
+    true: Any = message_class("seldon.protos.SeldonMessage")()
+    true.meta.puid = "id"
+    true.data.names.append("a")
+    true.data.tensor.shape.extend(shape)
+    array = np.random.default_rng(3).random(shape)
+    true.data.tensor.values.extend(array.reshape(-1))
+    message = decode_message(true.SerializeToString())
+    again = type(true).FromString(encode_message(message))
+    assert again == true
+    assert message.payload is not None
+    assert np.array_equal(message.payload.array, array)
+    assert message.payload.array.flags.writeable
+    assert (list(message.payload.names), message.meta.puid) == (["a"], "id")
+
+
+def test_a_large_tensor_that_breaks_a_rule_is_refused() -> None:
+    true: Any = message_class("seldon.protos.SeldonMessage")()
+    true.data.tensor.shape.extend([3])
+    true.data.tensor.values.extend(np.zeros(10_000))
+    message = decode_message(true.SerializeToString())
+    assert message.payload is not None
+    with pytest.raises(MessageError, match=r"data.tensor.shape: must multiply to the number of values, 10000"):
+        message.payload.array  # noqa: B018 – decoded when it is looked at
+    with pytest.raises(MessageError, match="malformed protobuf"):
+        decode_message(true.SerializeToString()[:-5])
+
+
+def test_a_large_tensor_in_pieces_is_read_by_the_parser() -> None:
+    make: Any = message_class("seldon.protos.SeldonMessage")
+    halves = [make(data={"tensor": {"values": np.full(9000, half)}}).SerializeToString() for half in (1, 2)]
+    message = decode_message(b"".join(halves))
+    assert message.payload is not None
+    assert message.payload.array.tolist() == [1] * 9000 + [2] * 9000
+
+
+def test_the_last_payload_counts_beside_a_large_tensor_too() -> None:
+    make: Any = message_class("seldon.protos.SeldonMessage")
+    tensor = make(data={"tensor": {"values": np.zeros(10_000)}}).SerializeToString()
+    text = make(strData="x").SerializeToString()
+    after, before = decode_message(tensor + text), decode_message(text + tensor)
+    assert after.payload is not None
+    assert before.payload is not None
+    assert (after.payload.value, before.payload.kind) == ("x", Kind.TENSOR)

@@ -20,9 +20,12 @@ SERVICES = [
     "grpc.health.v1.Health",
     "grpc.reflection.v1.ServerReflection",
     "grpc.reflection.v1alpha.ServerReflection",
+    "inference.GRPCInferenceService",
     "io.seldon.api.rpc.Classifier",
     "io.seldon.api.rpc.Seldon",
     "seldon.protos.Seldon",
+    "tensorflow.serving.ModelService",
+    "tensorflow.serving.PredictionService",
 ]
 
 

@@ -184,7 +184,7 @@ async def _loaded(checked: Checked, app_dir: Path) -> tuple[dict[tuple[int, str]
     from random import Random
 
     from gaal.components.loading import ComponentLoader
-    from gaal.graph import lint
+    from gaal.graph import lint, names
 
     loader = ComponentLoader(app_dir, Random())
     places = lint.unit_places(checked.document)
@@ -192,7 +192,8 @@ async def _loaded(checked: Checked, app_dir: Path) -> tuple[dict[tuple[int, str]
     failures: list[Violation] = []
     for index, predictor in enumerate(checked.deployment.predictors):
         for unit in predictor.graph.walk():
-            if unit.component is None or unit.endpoint is not None:
+            is_model = unit.implementation in names.SERVED_HERE
+            if (unit.component is None and not is_model) or unit.endpoint is not None:
                 continue
             try:
                 metadata = await _metadata(loader, unit)

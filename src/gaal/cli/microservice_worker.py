@@ -19,6 +19,7 @@ from gaal.cli.pod import read_annotations, whole
 from gaal.components.error_handlers import handler_of
 from gaal.components.loading import ComponentLoader, split_name
 from gaal.components.wrapped_class import Surroundings, WrappedClass
+from gaal.executor.events import BATCHES
 from gaal.graph.annotations import REST_TIMEOUT
 from gaal.graph.deployment import PredictiveUnit, UnitType
 from gaal.graph.parameters import from_json, typed
@@ -103,6 +104,8 @@ def _make_node(settings: MicroserviceSettings, series: Series) -> WrappedClass:
     )
 
     def recorder(method: str) -> Record:
+        if method == BATCHES:  # the wrapper shows what components report, and nothing else
+            return lambda metrics: None
         return metrics.labelled({**labels, "method": METHOD_LABELS[method]})
 
     feedback = recorder("send_feedback")

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 def serve(**options: Any) -> None:
     """Serve models and inference graphs over REST and gRPC, all on one port.
 
-    A TARGET is a SeldonDeployment file or a folder of them, or a class: `Module` (whose class has the module's
-    name), `pkg.mod:Class`. With --seldon-server-ports there may be none: clients' microservices are served then.
+    A TARGET is a SeldonDeployment file or a folder of them, a model file or a folder of them, or a class: `Module`
+    (whose class has the module's name), `pkg.mod:Class`. With --seldon-server-ports there may be none: clients'
+    microservices are served then.
     """
     from gaal.transport import supervisor
 

@@ -87,7 +87,7 @@ async def work(parent: Parent, orders: Orders) -> int:
 
 async def loaded(orders: Orders, parent: Parent) -> Node:
     """The unit, started. Raises ComponentLoadError."""
-    node = ComponentLoader(orders.app_dir, Random()).make_node(orders.unit, parent.recorder)
+    node = ComponentLoader(orders.app_dir, Random(), models=orders.models).make_node(orders.unit, parent.recorder)
     await node.start()
     return node
 

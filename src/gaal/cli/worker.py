@@ -6,14 +6,18 @@ import gc
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
 from gaal.cli.gateway import Gateway
+from gaal.cli.model_targets import model_deployments
+from gaal.cli.repository import Repository, State, states
+from gaal.cli.warm_up import started
 from gaal.components.loading import ComponentLoader, split_name
+from gaal.components.model_uri import ModelStore, default_cache
 from gaal.errors import SettingsError, Violation
 from gaal.executor.deployment import RunningDeployment
 from gaal.gateway.limits import SharedLimits
@@ -32,8 +36,16 @@ from gaal.transport.classifying import Classifying
 from gaal.transport.deployments import Deployments
 from gaal.transport.errors import http_status
 from gaal.transport.grpc_seldon import SeldonService
+from gaal.transport.mlflow_rest import MlflowRest
+from gaal.transport.models import ModelPaths, Models
+from gaal.transport.open_inference_grpc import OpenInferenceService
+from gaal.transport.open_inference_rest import OpenInferenceRest
+from gaal.transport.readiness import Readiness
+from gaal.transport.repository import FixedModels, ModelRepository
 from gaal.transport.rest import Cors
 from gaal.transport.server import serve
+from gaal.transport.tensorflow_grpc import TensorFlowServices
+from gaal.transport.tensorflow_rest import TensorFlowRest
 from gaal.transport.token_endpoints import TokenEndpoints
 from gaal.transport.worker import WorkerContext
 
@@ -47,12 +59,6 @@ async def work(context: WorkerContext) -> None:
     for deployment in deployments:
         for warning in deployment.warnings:
             logger.warning("%s: %s", deployment.name, warning)
-        if deployment.protocol != "seldon":
-            logger.warning(
-                '%s: spec.protocol: requests are taken in the Seldon protocol alone (got "%s")',
-                deployment.name,
-                deployment.protocol,
-            )
     series = Series(context.series_files, context.slot)
     limits = SharedLimits(context.limits_file, context.slot, context.n_slots)
     async with running_app(deployments, context.settings, series, limits) as app:
@@ -70,33 +76,77 @@ async def running_app(
 
     Raises ComponentLoadError, and StoreError if the settings demand a store that cannot be opened.
     """
-    loader = ComponentLoader(settings.app_dir, Random(), settings.max_message_bytes)
+    models = ModelStore(settings.model_cache or default_cache(os.environ), dict(settings.volumes), settings.pickle)
+    loader = ComponentLoader(settings.app_dir, Random(), settings.max_message_bytes, models)
     listener = UnitMetrics(series, code_of=lambda error: str(http_status(error)))
-    running = [RunningDeployment(each, loader.make_node, listener, Random()) for each in deployments]
-    started: list[RunningDeployment] = []
+
+    def make(deployment: Deployment) -> RunningDeployment:
+        return RunningDeployment(deployment, loader.make_node, listener, Random())
+
+    running: list[RunningDeployment] = []
+    files = states(read_models(settings)) if settings.model_control != "none" else {}
     try:
-        for each in running:
-            started.append(each)
-            await each.start()
+        for deployment in deployments:
+            running.append(make(deployment))
+            await started(running[-1])
         metrics = ServerMetrics(series)
         served = Deployments(running, metrics, settings.request_timeout_s)
-        async with Gateway(settings, served, listener, limits) as gateway:
-            yield build_app(served, gateway, settings, series, metrics)
+        try:
+            async with (
+                model_repository(served, make, settings, files) as repository,
+                Gateway(settings, served, listener, limits) as gateway,
+            ):
+                yield build_app(served, metrics, repository, gateway, settings, series)
+        finally:
+            running = [each.running for each in served]
     finally:
-        for each in started:
+        for each in running:
             await each.close()
 
 
+@asynccontextmanager
+async def model_repository(
+    served: Deployments,
+    make: Callable[[Deployment], RunningDeployment],
+    settings: ServeSettings,
+    files: Mapping[str, State],
+) -> AsyncIterator[ModelRepository]:
+    """The models that may change, as the settings say by what. `files` are those of the models as they were read."""
+    if settings.model_control == "none":
+        yield FixedModels()
+        return
+    repository = Repository(served, lambda: read_models(settings), make, settings.drain_timeout_s, files)
+    try:
+        if settings.model_control == "poll":
+            repository.watch()
+        yield FixedModels() if settings.model_control == "poll" else repository
+    finally:
+        await repository.close()
+
+
 def build_app(
-    deployments: Deployments, gateway: Gateway, settings: ServeSettings, series: Series, metrics: ServerMetrics
+    deployments: Deployments,
+    metrics: ServerMetrics,
+    repository: ModelRepository,
+    gateway: Gateway,
+    settings: ServeSettings,
+    series: Series,
 ) -> App:
     anonymous = settings.lets_anybody_ask
     access = Access(gateway.accounts, deployments)
     types = CallerTypes(gateway.types, gateway.accounts)
     classifying = Classifying(deployments, gateway.strategies, gateway.types, access, metrics, anonymous=anonymous)
+    readiness = Readiness(deployments, settings.full_health_checks)
+    models = Models(deployments, readiness, repository)
+    protocols = [OpenInferenceRest(models).find, TensorFlowRest(models).find, MlflowRest(models).find]
     return App(
         deployments,
-        methods={**SeldonService(deployments).methods(), **ClassifierService(classifying).methods()},
+        methods={
+            **SeldonService(deployments).methods(),
+            **OpenInferenceService(models).methods(),
+            **TensorFlowServices(models).methods(),
+            **ClassifierService(classifying).methods(),
+        },
         render_metrics=lambda: prometheus.render(series),
         show_in_flight=metrics.in_flight.set,
         cors=Cors(settings.cors_allowed_origins, settings.cors_allowed_headers),
@@ -106,7 +156,8 @@ def build_app(
             **TokenEndpoints(gateway.issuer).endpoints(),
             **ClassifierApi(classifying).endpoints(),
         },
-        full_health_checks=settings.full_health_checks,
+        readiness=readiness,
+        find_endpoint=ModelPaths(models, protocols).find,
         access=None if anonymous else access,
         types_of=types.of_call,
     )
@@ -122,24 +173,37 @@ def read_targets(settings: ServeSettings) -> list[Deployment]:
     return deployments
 
 
+def read_models(settings: ServeSettings) -> list[Deployment]:
+    """Those of the targets that are models, as they are now."""
+    return [each for target in settings.targets for each in _read_models(target, settings)]
+
+
+def _read_models(target: str, settings: ServeSettings) -> Sequence[Deployment]:
+    found = model_deployments(target, settings.namespace, settings.name)
+    return [_placed(each, Placement(settings.placement)) for each in found]
+
+
 def _read_target(target: str, settings: ServeSettings) -> Sequence[Deployment]:
+    if models := _read_models(target, settings):
+        return models
     path = Path(target)
     if path.is_dir() or path.suffix in (".yaml", ".yml", ".json"):
         from gaal.graph.load import load  # pydantic and YAML, 100 ms that a bare class need not wait for
 
         return load(path)
     if not re.fullmatch(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?", target):
-        rule = "must be a SeldonDeployment file, a folder of them, or a class as Module or pkg.mod:Class"
+        rule = "must be a SeldonDeployment or model file, a folder of them, or a class as Module or pkg.mod:Class"
         raise SettingsError([Violation("TARGET", rule, target)])
     name = settings.name or _kebab(split_name(target)[1])
     return [_placed(replace(single(name, target), namespace=settings.namespace), Placement(settings.placement))]
 
 
 def _placed(deployment: Deployment, placement: Placement) -> Deployment:
-    """A deployment of one unit, with that unit placed."""
-    [predictor] = deployment.predictors
-    placed: Predictor = replace(predictor, graph=replace(predictor.graph, placement=placement))
-    return replace(deployment, predictors=(placed,))
+    """A deployment whose predictors are of one unit each, with that unit placed."""
+    placed: list[Predictor] = [
+        replace(each, graph=replace(each.graph, placement=placement)) for each in deployment.predictors
+    ]
+    return replace(deployment, predictors=tuple(placed))
 
 
 def _kebab(name: str) -> str:

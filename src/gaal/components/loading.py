@@ -14,10 +14,12 @@ from typing import Any
 from gaal.components import import_names
 from gaal.components.boundary import last_line
 from gaal.components.builtin import make_built_in
+from gaal.components.model_uri import ModelStore, default_cache
 from gaal.components.user_class import UserClass
 from gaal.errors import ComponentLoadError
 from gaal.executor.events import RecordMetrics
 from gaal.executor.node import Node
+from gaal.graph import names
 from gaal.graph.deployment import Placement, PredictiveUnit
 from gaal.graph.parameters import typed
 
@@ -27,10 +29,17 @@ logger = logging.getLogger("gaal.components")
 class ComponentLoader:
     """Makes the nodes of a graph. User modules are looked for in `app_dir` first, then where Python looks.
 
-    `max_reply_bytes` is the most that a remote unit may answer with.
+    `max_reply_bytes` is the most that a remote unit may answer with, `models` says where model files come from.
     """
 
-    def __init__(self, app_dir: Path, generator: Random, max_reply_bytes: int = 64 * 1024 * 1024) -> None:
+    def __init__(
+        self,
+        app_dir: Path,
+        generator: Random,
+        max_reply_bytes: int = 64 * 1024 * 1024,
+        models: ModelStore | None = None,
+    ) -> None:
+        self._models = models or ModelStore(default_cache(os.environ))
         self._app_dir = app_dir
         self._generator = generator
         self._max_reply_bytes = max_reply_bytes
@@ -43,11 +52,16 @@ class ComponentLoader:
         if unit.endpoint is not None:
             from gaal.components.remote import remote_unit
 
-            return remote_unit(unit.name, unit.endpoint, self._max_reply_bytes)
+            return remote_unit(unit, unit.endpoint, self._max_reply_bytes)
         if unit.placement is Placement.WORKER:
             from gaal.components.worker import WorkerUnit  # brings grpcio, which no other placement needs
 
-            return WorkerUnit(unit, self._app_dir, self._inherited, recorder)
+            return WorkerUnit(unit, self._app_dir, self._inherited, recorder, self._models)
+        if unit.component is None and unit.implementation in names.SERVED_HERE:
+            from gaal.components.model_servers.unit import model_unit
+
+            self._set_environment(unit)
+            return model_unit(unit, parameters, recorder, self._models)
         if unit.component is None:
             return make_built_in(unit, parameters, self._generator)
         self._set_environment(unit)

@@ -17,7 +17,7 @@ from gaal.errors import ComponentAnswered, RemoteStatus
 from gaal.executor.branches import branch_of
 from gaal.executor.context import Context
 from gaal.messages import Encoding, Feedback, Kind, Message, ModelMetadata, Payload
-from gaal.protocols import json_text, seldon_json, seldon_proto
+from gaal.protocols import json_text, seldon_json, seldon_proto, typed_message
 
 PACKAGE = "seldon.protos"
 GAAL_HEALTH = "/gaal.Unit/Health"
@@ -55,13 +55,26 @@ _JSON = _Codec(
     lambda body: seldon_json.model_metadata_of(json_text.parse(body)),
 )
 
+_TYPED = {
+    encoding: _Codec(
+        (("gaal-codec", f"typed-{encoding.value}"),),
+        typed_message.encode_message,
+        typed_message.encode_message_list,
+        _JSON.encode_feedback,
+        typed_message.decode_message,
+        _JSON.decode_model_metadata,
+    )
+    for encoding in Encoding
+}
+"""For messages that the Seldon protocol would change."""
+
 
 class GrpcUnit:
     """A unit behind the internal gRPC API at `target`: `host:port`, or `unix:/path`.
 
-    With `codec` "json" the far side is Gaal's own: messages of requests that came as JSON go in their JSON form, and
-    its errors are raised here as they were there. "proto" is what everybody speaks. `timeout_s` is for each call,
-    `max_reply_bytes` for each reply; -1 is no limit.
+    With `codec` "json" the far side is Gaal's own: messages of requests that came as JSON go in their JSON form, those
+    with typed arrays as they are, and its errors are raised here as they were there. "proto" is what everybody speaks.
+    `timeout_s` is for each call, `max_reply_bytes` for each reply; -1 is no limit.
     """
 
     immediate = False
@@ -110,7 +123,7 @@ class GrpcUnit:
             return branch_of(reply)
 
     async def aggregate(self, messages: Sequence[Message], context: Context, /) -> Message:
-        codec = self._codec(context)
+        codec = self._codec(context, next((each for each in messages if typed_message.is_needed(each.payload)), None))
         return await self._reply(self._aggregate, codec.encode_message_list(messages), codec, context)
 
     async def send_feedback(self, feedback: Feedback, context: Context, /) -> Message:
@@ -148,11 +161,13 @@ class GrpcUnit:
     def _method(self, name: str) -> Method:
         return self._calls.method(f"/{PACKAGE}.{name}")
 
-    def _codec(self, context: Context) -> _Codec:
+    def _codec(self, context: Context, message: Message | None = None) -> _Codec:
+        if self._json is _JSON and message is not None and typed_message.is_needed(message.payload):
+            return _TYPED[context.encoding]
         return self._json if context.encoding is Encoding.JSON else _PROTO
 
     async def _message(self, method: Method, message: Message, context: Context) -> Message:
-        codec = self._codec(context)
+        codec = self._codec(context, message)
         return await self._reply(method, codec.encode_message(message), codec, context)
 
     async def _reply(self, method: Method, request: bytes, codec: _Codec, context: Context) -> Message:

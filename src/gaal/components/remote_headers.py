@@ -59,6 +59,15 @@ def grpc_metadata(context: Context) -> Metadata:
     return metadata
 
 
+def model_metadata(context: Context) -> Metadata:
+    """As `grpc_metadata`, for a server of models."""
+    return [(key, value) for key, value in grpc_metadata(context) if key not in OF_A_GATEWAY]
+
+
+OF_A_GATEWAY = ("seldon", "namespace")
+"""What chooses a deployment of this server, and could choose another one of the next."""
+
+
 @lru_cache(maxsize=1024)
 def _header_name(name: bytes) -> str | None:
     """The name under which a header goes along; None for one that does not."""

@@ -121,17 +121,26 @@ class HttpCalls:
 
         `query` is percent-encoded, with its question mark; no error shows it.
         """
-        place = self.place(path)
-        exchange = _Exchange(place, self._max_reply_bytes)
         sending = _Sending(f"{path}{query}", request, content_type, {**headers, **self._headers})
+        exchange = await self._reply(path, sending)
+        with exchange.place.wrong_replies():
+            return decode(exchange.body())
+
+    async def check(self, path: str, headers: dict[str, str]) -> None:
+        """Asks by a GET for nothing but the status. Raises GaalError for any but 200."""
+        exchange = await self._reply(path, _Sending(path, None, JSON, {**headers, **self._headers}))
+        exchange.check_status()
+
+    async def _reply(self, path: str, sending: _Sending) -> _Exchange:
+        """A whole reply, whatever it says. Raises GaalError."""
+        exchange = _Exchange(self.place(path), self._max_reply_bytes)
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._exchanged(exchange, sending)
         except TimeoutError:
             assert self._timeout_s is not None
-            raise place.too_late(self._timeout_s) from None
-        with place.wrong_replies():
-            return decode(exchange.body())
+            raise exchange.place.too_late(self._timeout_s) from None
+        return exchange
 
     async def _exchanged(self, exchange: _Exchange, sending: _Sending) -> None:
         """Sends until something has left, to one address after the other. Raises GaalError."""
@@ -234,12 +243,17 @@ class _Exchange:
             raise self._too_large(self._n_bytes)
         self._chunks.append(chunk)
 
-    def body(self) -> bytes:
-        """The whole body of a reply that is JSON by its status and its content type. Raises ComponentError."""
-        body = b"".join(self._chunks)
+    def check_status(self) -> None:
+        """Raises ComponentError for any status but 200."""
         if self._status != 200:
+            body = b"".join(self._chunks)
             what = self.place.described(f"HTTP {self._status}{_info(body)}")
             raise RemoteReply(self.place.unit, what, self._status, body, self._content_type)
+
+    def body(self) -> bytes:
+        """The whole body of a reply that is JSON by its status and its content type. Raises ComponentError."""
+        self.check_status()
+        body = b"".join(self._chunks)
         kind = self._content_type.partition(";")[0].strip().lower()
         if kind and kind != "application/json" and not kind.endswith("+json"):
             raise self.place.wrong_reply(f"the reply must be application/json, and is {kind}")
@@ -260,10 +274,10 @@ class _Exchange:
 
 
 def _info(body: bytes) -> str:
-    """`: ` and what the Status form says in the body of an error; nothing for another body."""
+    """`: ` and what the Status form says in the body of an error, or `{"error": text}`; nothing for another body."""
     try:
         value = json_text.parse(body)
-        info = value["status"]["info"]
+        info = value["error"] if "error" in value else value["status"]["info"]
     except (MessageError, KeyError, TypeError):
         return ""
     return f": {info}" if isinstance(info, str) else ""

@@ -95,7 +95,15 @@ class RestUnit:
 
     async def _asked(self, path: str, request: bytes | None, context: Context, decode: Callable[[bytes], T]) -> T:
         """The decoded reply to a POST of `request`, or to a GET where that is None."""
-        return await self._calls.ask(path, request, http_headers(context), decode)
+        return await self._calls.ask(path, request, self._headers_of(context), decode)
+
+    async def _checked(self, path: str, context: Context) -> None:
+        """Asks by a GET for nothing but the status. Raises GaalError for any but 200."""
+        await self._calls.check(path, self._headers_of(context))
+
+    def _headers_of(self, context: Context) -> dict[str, str]:
+        """What of the request's headers goes along."""
+        return http_headers(context)
 
 
 def _text(message: Message) -> bytes:

@@ -16,7 +16,7 @@ from gaal.errors import ComponentError, ComponentRejected, GaalError
 _OF_A_UNIT = ("ComponentError", "ComponentLoadError", "InvalidRouting")
 _OF_THE_CALLER = (
     *("MessageError", "UnsupportedMedia", "MessageTooLarge", "NotFound"),
-    *("Unavailable", "DeadlineExceeded"),
+    *("Unavailable", "QueueFull", "DeadlineExceeded"),
 )
 
 

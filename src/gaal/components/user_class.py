@@ -11,19 +11,22 @@ import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from gaal.components.batching import MAX_ROWS, Batches, Bounds, RowWise, split_rows
 from gaal.components.boundary import component_error, last_line
 from gaal.components.chain import chained, merged, metrics_of
 from gaal.components.contract import accepts_keyword, implemented, is_contract_type
+from gaal.components.named_features import by_name, takes_dict
 from gaal.components.replies import payload_of
 from gaal.components.thread import UnitThread
 from gaal.errors import ComponentAnswered, ComponentLoadError, ComponentRejected, GaalError, MessageError
 from gaal.executor.branches import branch_of
 from gaal.executor.context import Context
-from gaal.executor.events import RecordMetrics
+from gaal.executor.events import BATCHES, RecordMetrics
 from gaal.executor.plan import plan_of
 from gaal.graph.deployment import Placement, PredictiveUnit
 from gaal.messages import Encoding, Feedback, Kind, Message, Meta, Metric, ModelMetadata, Payload
@@ -39,8 +42,20 @@ OPERATIONS = {
 }
 """The methods of the contract, and what the tag `method` on a component's own metrics calls them."""
 
+ROW_WISE = ("predict", "transform_input", "transform_output")
+"""The methods whose calls may be joined where a component says `batch = True`."""
+
 Arguments: TypeAlias = tuple[Sequence[Any], Mapping[str, Any]]
 Call: TypeAlias = Callable[[Any, Context], Coroutine[Any, Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a component said in one call: its answer, and tags and metrics beside it."""
+
+    data: Any
+    tags: Mapping[str, Any] | None
+    metrics: Sequence[Metric]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class UserClass:
 
     async def start(self) -> None:
         if not self._on_loop:
-            self._thread = UnitThread(self.unit.name)
+            self._thread = UnitThread(self.unit.name, self.unit.calls.n_threads, self.unit.calls.max_waiting)
         try:
             await self._load()
         except GaalError:
@@ -96,6 +111,8 @@ class UserClass:
             raise self._load_error(last_line(error)) from error
         self._require_what_the_graph_calls()
         self._records = {name: self._on_the_loop(self._recorder(name)) for name in OPERATIONS}
+        self._max_rows = self._declared_rows()
+        self._measure = self._on_the_loop(self._recorder(BATCHES)) if self._max_rows > 1 else None
         for name in OPERATIONS:
             setattr(self, name, self._way_to_call(name))
 
@@ -169,7 +186,7 @@ class UserClass:
         return implemented(self._component, name)
 
     def _load_error(self, what: str) -> ComponentLoadError:
-        return ComponentLoadError(self.unit.name, f"{self.unit.component}: {what}")
+        return ComponentLoadError(self.unit.name, f"{self.unit.component or self.unit.implementation}: {what}")
 
     # Where its code runs.
 
@@ -183,6 +200,8 @@ class UserClass:
 
     def _way_to_call(self, name: str) -> Call:
         """The `_raw` form where there is one; the plain form where there is not, or where the raw one says so."""
+        if self._max_rows > 1 and name in ROW_WISE and self._has(name):
+            return self._call_together(name)
         plain = self._call(self._operation(name))
         if not self._has(f"{name}_raw"):
             return plain
@@ -215,23 +234,75 @@ class UserClass:
             return on_loop
         if thread is None:
             return inline
-        run = thread.run
-
-        async def on_thread(subject: Any, context: Context) -> Any:
-            return await run(whole, subject)
-
-        return on_thread
+        return _queued(thread, partial(thread.run, whole))
 
     def _on_the_loop(self, record: RecordMetrics) -> RecordMetrics:
         """Metrics are counted on the loop alone, wherever the code runs that reports them."""
-        if self._thread is None:
+        thread = self._thread
+        if thread is None:
             return record
-        loop = asyncio.get_running_loop()
 
         def hand_over(metrics: Iterable[Metric]) -> None:
-            loop.call_soon_threadsafe(record, metrics)
+            thread.tell(record, metrics)
 
         return hand_over
+
+    # Calls that are joined.
+
+    def _declared_rows(self) -> int:
+        """How many rows may be joined to one call: as the document says, else the component; 1 is for none."""
+        said = self.unit.calls.max_batch_rows
+        if said is None:
+            said = getattr(self._component, "batch", False)
+        if not isinstance(said, int) or said < 0:
+            raise self._load_error(f"batch must be True, False or a number of rows, got {said!r}")
+        max_rows = MAX_ROWS if said is True else max(1, said)
+        if max_rows > 1:
+            self._require_rows_alone()
+        return max_rows if self._thread is not None else 1
+
+    def _require_rows_alone(self) -> None:
+        """A call for several requests has no meta of one of them, and no message."""
+        for name in ROW_WISE:
+            if self._has(f"{name}_raw"):
+                raise self._load_error(f"batch joins arrays, and {name}_raw takes whole messages")
+            function = getattr(self._component, name, None)
+            if inspect.iscoroutinefunction(function):
+                raise self._load_error(f"batch is for code that runs on threads, and {name} is async")
+            if self._has(name) and takes_dict(getattr(self._component, name)):
+                raise self._load_error(f"batch joins arrays, and {name} takes them by name")
+            if self._has(name) and accepts_keyword(getattr(self._component, name), "meta"):
+                raise self._load_error(f"batch joins requests, and {name} takes meta, of which each has its own")
+
+    def _call_together(self, name: str) -> Call:
+        unit, thread, measure = self.unit.name, self._thread, self._measure
+        assert thread is not None
+        assert measure is not None
+        operation = RowWise(
+            unit,
+            prepare=self._features_of,
+            call=self._function(name),
+            tell=lambda returned: self._told(returned, name),
+            split=self._split,
+            reply=self._answered,
+            failure=lambda error: component_error(unit, name, error),
+        )
+        batches = Batches(operation, self._max_rows, measure)
+        return _queued(thread, partial(thread.join, batches))
+
+    def _of_message(self, message: Message) -> Arguments:
+        return self._features_of(message), {}
+
+    def _features_of(self, message: Message) -> tuple[Any, Sequence[str]]:
+        return _features(message), _names(message)
+
+    def _split(self, told: Told, bounds: Bounds) -> list[Told] | None:
+        """What was said of several requests, one by one: tags and metrics of a call are those of each."""
+        parts = self._split_data(told.data, bounds)
+        return None if parts is None else [Told(part, told.tags, told.metrics) for part in parts]
+
+    def _split_data(self, data: Any, bounds: Bounds) -> list[Any] | None:
+        return split_rows(data, bounds)
 
     # What goes in and what comes out.
 
@@ -241,7 +312,10 @@ class UserClass:
         if name == "send_feedback":
             return Operation(name, self._function(name), self._of_feedback, self._fed_back)
         function = self._function(name)
-        arguments = _of_message_with_meta if accepts_keyword(function, "meta") else _of_message
+        takes_meta = accepts_keyword(function, "meta")
+        arguments: Callable[[Any], Arguments] = _of_message_with_meta if takes_meta else self._of_message
+        if takes_dict(function):
+            arguments = _by_name(arguments)
         if name == "route":
             return Operation(name, function, arguments, self._routed)
         return Operation(name, function, arguments, lambda returned, message: self._reply(returned, message, name))
@@ -261,6 +335,9 @@ class UserClass:
         return missing
 
     def _reply(self, returned: Any, message: Message, name: str) -> Message:
+        return self._answered(self._told(returned, name), message)
+
+    def _told(self, returned: Any, name: str) -> Told:
         tags = None if self._tags is None else dict(self._tags())
         metrics = self._own_metrics(name)
         if not isinstance(returned, np.ndarray) and is_contract_type(returned, "SeldonResponse"):
@@ -269,8 +346,11 @@ class UserClass:
             returned = returned.data
         if metrics:
             self._records[name](metrics)
-        payload = self._payload(returned, message.payload)
-        return Message(payload, self._chained(message.meta, tags, metrics), None, message.encoding)
+        return Told(returned, tags, metrics)
+
+    def _answered(self, told: Told, message: Message) -> Message:
+        payload = self._payload(told.data, message.payload)
+        return Message(payload, self._chained(message.meta, told.tags, told.metrics), None, message.encoding)
 
     def _payload(self, returned: Any, asked: Payload | None) -> Payload:
         return payload_of(returned, asked, self._class_names)
@@ -322,6 +402,20 @@ class UserClass:
         return reply
 
 
+def _queued(thread: UnitThread, enqueue: Callable[[Any], asyncio.Future[Any]]) -> Call:
+    """A call that waits for its turn on the thread. It raises QueueFull, and leaves the queue when it is cancelled."""
+
+    async def queued(subject: Any, context: Context) -> Any:
+        thread.admit()
+        try:
+            return await enqueue(subject)
+        except asyncio.CancelledError:
+            thread.note_gone()
+            raise
+
+    return queued
+
+
 def _is_async(component_class: Callable[..., Any], name: str) -> bool:
     forms = (getattr(component_class, form, None) for form in (name, f"{name}_raw"))
     return any(inspect.iscoroutinefunction(form) for form in forms)
@@ -336,10 +430,6 @@ def _features(message: Message) -> Any:
 
 def _names(message: Message) -> list[str]:
     return list(message.payload.names) if message.payload is not None else []
-
-
-def _of_message(message: Message) -> Arguments:
-    return (_features(message), _names(message)), {}
 
 
 def _meta(meta: Meta) -> dict[str, Any]:
@@ -360,6 +450,16 @@ def _meta(meta: Meta) -> dict[str, Any]:
 
 def _of_message_with_meta(message: Message) -> Arguments:
     return (_features(message), _names(message)), {"meta": _meta(message.meta)}
+
+
+def _by_name(arguments: Callable[[Message], Arguments]) -> Callable[[Message], Arguments]:
+    """The same arguments, with a dict of arrays as the first."""
+
+    def of_message(message: Message) -> Arguments:
+        (features, *others), keywords = arguments(message)
+        return (by_name(features, message), *others), keywords
+
+    return of_message
 
 
 def _of_all(messages: Sequence[Message]) -> Arguments:

@@ -18,12 +18,13 @@ from typing import TypeVar
 
 import grpc.aio
 
+from gaal.components.model_uri import ModelStore
 from gaal.components.remote_grpc import GrpcUnit
 from gaal.components.worker_folder import SocketFolder, base_folder
 from gaal.components.worker_orders import Orders
 from gaal.components.worker_process import WorkerProcess
 from gaal.components.worker_replica import Replica, Serving
-from gaal.errors import DeadlineExceeded, Unavailable
+from gaal.errors import DeadlineExceeded, QueueFull, Unavailable
 from gaal.executor.context import Context
 from gaal.executor.events import RecordMetrics
 from gaal.graph.deployment import PredictiveUnit
@@ -46,7 +47,9 @@ class WorkerUnit:
         app_dir: Path,
         environment: Mapping[str, str],
         recorder: Callable[[str], RecordMetrics],
+        models: ModelStore,
     ) -> None:
+        self._models = models
         self._unit = unit
         self._app_dir = app_dir.resolve()
         self._environment = environment_of(unit, environment)
@@ -121,7 +124,7 @@ class WorkerUnit:
             try:
                 return await ask(serving.node)
             except (Unavailable, asyncio.CancelledError, grpc.aio.UsageError) as error:
-                if isinstance(error, DeadlineExceeded) or _is_cancelled():
+                if isinstance(error, DeadlineExceeded | QueueFull) or _is_cancelled():
                     raise
                 how = await serving.end()
                 if how is None and isinstance(error, Unavailable):
@@ -154,6 +157,7 @@ class WorkerUnit:
             os.getpid(),
             logging.getLogger().getEffectiveLevel(),
             self._unit.workers.hang_timeout_s,
+            self._models,
         )
         return await WorkerProcess.start(orders, self._environment, self._recorder)
 

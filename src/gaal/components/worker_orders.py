@@ -8,7 +8,8 @@ from typing import Any
 
 import orjson
 
-from gaal.graph.deployment import Method, Parameter, PredictiveUnit, UnitType
+from gaal.components.model_uri import ModelStore
+from gaal.graph.deployment import Calls, Method, Parameter, PredictiveUnit, UnitType
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Orders:
     parent: int
     log_level: int
     hang_timeout_s: float | None
+    models: ModelStore
 
     def encode(self) -> bytes:
         told = {
@@ -33,6 +35,11 @@ class Orders:
             "parent": self.parent,
             "log_level": self.log_level,
             "hang_timeout_s": self.hang_timeout_s,
+            "models": {
+                "cache": str(self.models.cache),
+                "volumes": {name: str(folder) for name, folder in self.models.volumes.items()},
+                "allows_pickle": self.models.allows_pickle,
+            },
         }
         return orjson.dumps(told)
 
@@ -46,6 +53,7 @@ class Orders:
             told["parent"],
             told["log_level"],
             told["hang_timeout_s"],
+            _store_of(told["models"]),
         )
 
 
@@ -61,6 +69,8 @@ def _object_of(unit: PredictiveUnit) -> dict[str, Any]:
         "component": unit.component,
         "image": unit.image,
         "model_uri": unit.model_uri,
+        "env_secret": unit.env_secret,
+        "calls": [unit.calls.max_batch_rows, unit.calls.n_threads, unit.calls.max_waiting],
     }
 
 
@@ -75,7 +85,15 @@ def _unit_of(told: dict[str, Any]) -> PredictiveUnit:
         component=told["component"],
         image=told["image"],
         model_uri=told["model_uri"],
+        env_secret=told["env_secret"],
+        calls=Calls(*told["calls"]),
     )
+
+
+def _store_of(told: dict[str, Any]) -> ModelStore:
+    """Where models come from. The variables with the credentials are those of the process."""
+    volumes = {name: Path(folder) for name, folder in told["volumes"].items()}
+    return ModelStore(Path(told["cache"]), volumes, told["allows_pickle"])
 
 
 def _child(name: str) -> PredictiveUnit:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from random import Random
 
@@ -20,6 +21,8 @@ logger = logging.getLogger("gaal.executor")
 MAX_SHADOW_CALLS = 64
 """Copies under way at a shadow. A slower one misses requests rather than pile them up."""
 
+DRAIN_CHECK_S = 0.01
+
 
 class RunningDeployment:
     """The external API of one deployment, free of any protocol: every reply has its puid and its routing."""
@@ -34,6 +37,8 @@ class RunningDeployment:
         self._shadows = [each for each in running if each.predictor.shadow]
         self._bounds = list(accumulate(each.predictor.traffic for each in self._active))
         self._copies: set[asyncio.Task[None]] = set()
+        self._n_calls = 0
+        self._recent: deque[Message] = deque(maxlen=0)
 
     async def start(self) -> None:
         """Load every unit. Raises ComponentLoadError."""
@@ -45,6 +50,30 @@ class RunningDeployment:
             copy.cancel()
         for predictor in self.predictors:
             await predictor.close()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Returns when no request is under way any more, or the time is up. Nobody may send new ones."""
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        # One that has been handed over to a task of its own begins at the next turn of the loop, or the one after.
+        for _ in range(2):
+            await asyncio.sleep(0)
+        # Looking now and then costs less than a signal with every request.
+        while self._n_calls and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(DRAIN_CHECK_S)
+
+    def remember(self, n_requests: int) -> None:
+        """Keep so many of the latest requests from now on, to warm up a successor with."""
+        self._recent = deque(maxlen=n_requests)
+
+    @property
+    def recent(self) -> Sequence[Message]:
+        return tuple(self._recent)
+
+    async def warm_up(self, messages: Iterable[Message]) -> None:
+        """Ask every predictor each of these, so that what is slow the first time is done. Raises GaalError."""
+        for predictor in self.predictors:
+            for message in messages:
+                await predictor.predict(message.copy(), Context("warm-up", message.encoding))
 
     def choose(self) -> RunningPredictor:
         """The predictor for the next request, by the weights in `traffic`."""
@@ -58,12 +87,21 @@ class RunningDeployment:
         for shadow in self._shadows:
             self._copy_to(shadow, message, context)
         asked = message.meta.puid
-        reply = await predictor.predict(message, context)
+        self._recent.append(message)
+        self._n_calls += 1
+        try:
+            reply = await predictor.predict(message, context)
+        finally:
+            self._n_calls -= 1
         return _with_origin(reply, asked or context.puid, context)
 
     async def send_feedback(self, feedback: Feedback, context: Context) -> Message | None:
         """What the root unit says to the feedback; None where it takes none. Raises GaalError."""
-        reply = await self._predictor_of(feedback).send_feedback(feedback, context)
+        self._n_calls += 1
+        try:
+            reply = await self._predictor_of(feedback).send_feedback(feedback, context)
+        finally:
+            self._n_calls -= 1
         return None if reply is None else _with_origin(reply, reply.meta.puid or context.puid, context)
 
     async def metadata(self) -> GraphMetadata:

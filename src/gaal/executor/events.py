@@ -16,6 +16,14 @@ RecordMetrics: TypeAlias = Callable[[Iterable[Metric]], None]
 """Called with the metrics that a component reported of its own, on the event loop."""
 
 
+BATCHES = "batches"
+"""In the place of a method: asks `unit_metrics` for the recorder of how a unit's calls are joined.
+
+It takes metrics by these keys: `rows`, the rows of a call; `model`, the ms that it took; `queue`, the ms that a request
+had waited for it.
+"""
+
+
 class Listener(Protocol):
     """Somebody who wants to know what happens in a graph."""
 

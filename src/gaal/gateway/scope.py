@@ -2,10 +2,11 @@
 
 | scope                         | grants                                                                |
 |-------------------------------|-----------------------------------------------------------------------|
-| `all`                         | everything that the client may do, but for what `js` is there for     |
+| `all`                         | everything that the client may do, but for what the two last are for  |
 | `readonly`                    | reading: metadata, health of units, documents, metrics; no prediction |
 | `deployment:<namespace>/<name>` | everything of this one deployment; others are not there             |
 | `js`                          | the paths for browsers, /js/…, with the bare key                      |
+| `models`                      | loading and unloading models while the server runs                    |
 
 Several stand in one text, separated by blanks, and grant together what each grants.
 """
@@ -20,7 +21,7 @@ from typing import Self
 
 from gaal.errors import SettingsError, Violation
 
-ALL, JS, READONLY, DEPLOYMENT = "all", "js", "readonly", "deployment:"
+ALL, JS, MODELS, READONLY, DEPLOYMENT = "all", "js", "models", "readonly", "deployment:"
 
 _DEPLOYMENT = re.compile(r"deployment:([a-z0-9]([-a-z0-9.]*[a-z0-9])?)/([a-z0-9]([-a-z0-9.]*[a-z0-9])?)")
 
@@ -49,8 +50,13 @@ class Scope:
 
     @cached_property
     def allows_writing(self) -> bool:
-        """Whether anything may be predicted, or told as feedback, at all."""
-        return self.is_all or bool(self.deployments)
+        """Whether anything may be predicted, told as feedback or changed at all."""
+        return self.is_all or self.allows_loading or bool(self.deployments)
+
+    @cached_property
+    def allows_loading(self) -> bool:
+        """Whether models may be loaded and unloaded."""
+        return MODELS in self.words
 
     @cached_property
     def sees_all(self) -> bool:
@@ -73,10 +79,10 @@ class Scope:
 
     def covers(self, other: Self) -> bool:
         """Whether everything that `other` grants is granted here."""
-        return all(word in self.words or (self.is_all and word != JS) for word in other.words)
+        return all(word in self.words or (self.is_all and word not in (JS, MODELS)) for word in other.words)
 
 
-EVERYTHING = Scope((ALL, JS))
+EVERYTHING = Scope((ALL, JS, MODELS))
 
 
 @lru_cache(maxsize=4096)
@@ -85,7 +91,7 @@ def parse_scope(text: str) -> Scope:
     scope = known_scope(text.split())
     unknown = [word for word in text.split() if word not in scope.words]
     if unknown or not scope.words:
-        rule = "must be all, js, readonly or deployment:<namespace>/<name>, or several separated by blanks"
+        rule = "must be all, js, models, readonly or deployment:<namespace>/<name>, or several separated by blanks"
         raise SettingsError([Violation("scope", rule, " ".join(unknown) or text)])
     return scope
 
@@ -96,4 +102,4 @@ def known_scope(words: Iterable[str]) -> Scope:
 
 
 def _is_scope(word: str) -> bool:
-    return word in (ALL, JS, READONLY) or _DEPLOYMENT.fullmatch(word) is not None
+    return word in (ALL, JS, MODELS, READONLY) or _DEPLOYMENT.fullmatch(word) is not None

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -39,12 +40,19 @@ FindDeployment: TypeAlias = Callable[[str, ServedDeployment], RunningDeployment]
 R = TypeVar("R")
 
 
+Target: TypeAlias = Callable[[], RunningDeployment]
+"""What an algorithm asks just now: a deployment of this server may be another one, or gone, at any time.
+
+Raises NotFound.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class RunningVariation:
-    """A variation at work: the deployments to ask, one after the other."""
+    """A variation at work: what to ask, one after the other."""
 
     label: str
-    algorithms: Sequence[RunningDeployment]
+    algorithms: Sequence[Target]
 
 
 class RunningStrategy:
@@ -90,7 +98,7 @@ class RunningStrategy:
 
 async def first_answer(
     variation: RunningVariation,
-    ask: Callable[[RunningDeployment], Awaitable[R]],
+    ask: Callable[[Target], Awaitable[R]],
     is_answer: Callable[[R], bool],
 ) -> R:
     """The cascade: what the first of the algorithms says that has an answer, else what the last one says or raises."""
@@ -183,7 +191,7 @@ class Strategies:
         own: list[RunningDeployment] = []
         try:
             running = [
-                RunningVariation(each.label, [await self._algorithm(client, one, own) for one in each.algorithms])
+                RunningVariation(each.label, [await self._target(client, one, own) for one in each.algorithms])
                 for each in algs.variations
             ]
         except BaseException:
@@ -191,13 +199,14 @@ class Strategies:
             raise
         return RunningStrategy(algs, running, own, self._random)
 
-    async def _algorithm(self, client: str, algorithm: Algorithm, own: list[RunningDeployment]) -> RunningDeployment:
+    async def _target(self, client: str, algorithm: Algorithm, own: list[RunningDeployment]) -> Target:
         if isinstance(algorithm, ServedDeployment):
-            return self._find(client, algorithm)
+            self._find(client, algorithm)  # it must be there now
+            return partial(self._find, client, algorithm)
         made = self._make(client, algorithm)
         await made.start()
         own.append(made)
-        return made
+        return lambda: made
 
     def _retire(self, running: RunningStrategy | None) -> None:
         if running is not None:

@@ -13,7 +13,10 @@ PLACEMENT = "gaal.dev/placement."
 REPLICAS = "gaal.dev/replicas."
 IDEMPOTENT = "gaal.dev/idempotent."
 HANG_TIMEOUT = "gaal.dev/hang-timeout."
-UNIT_PROTOCOL = "gaal.dev/protocol."
+PROTOCOL = "gaal.dev/protocol."
+BATCH = "gaal.dev/batch."
+THREADS = "gaal.dev/threads."
+QUEUE = "gaal.dev/queue."
 TLS = "gaal.dev/tls."
 TLS_CA = "gaal.dev/tls-ca."
 REST_TIMEOUT = "seldon.io/rest-timeout"
@@ -23,7 +26,8 @@ SERVICE_NAME = "seldon.io/svc-name"
 
 
 OF_WORKERS = (REPLICAS, IDEMPOTENT, HANG_TIMEOUT)
-OF_A_UNIT = (COMPONENT, PLACEMENT, *OF_WORKERS, UNIT_PROTOCOL, TLS, TLS_CA)
+OF_CALLS = (BATCH, THREADS, QUEUE)
+OF_A_UNIT = (COMPONENT, PLACEMENT, *OF_WORKERS, *OF_CALLS, TLS, TLS_CA, PROTOCOL)
 """The keys that go on with the name of a unit."""
 
 

@@ -53,7 +53,8 @@ class Endpoint:
 
     `type` is REST or GRPC, `timeout_s` for each call (None is no limit). With `is_tls` the unit must have a
     certificate for its host, signed by one of the authorities in the PEM file `tls_ca`; "" is those of the system.
-    `protocol` is what it speaks: "seldon", the internal API of Seldon Core, or "classifier", that of Seldon Server.
+    `protocol` is what it speaks: "seldon", the internal API of Seldon Core, "classifier", that of Seldon Server,
+    "v2" or "tensorflow".
     """
 
     service_host: str
@@ -80,12 +81,26 @@ class Workers:
 
 
 @dataclass(frozen=True, slots=True)
+class Calls:
+    """How a unit whose code runs on threads takes its calls.
+
+    `max_batch_rows` is how many rows may be joined to one call, 1 for none; None leaves it to the component whether
+    there is joining at all. `n_threads` is how many calls run at once, `max_waiting` how many may wait for that.
+    """
+
+    max_batch_rows: int | None = None
+    n_threads: int = 1
+    max_waiting: int = 4096
+
+
+@dataclass(frozen=True, slots=True)
 class PredictiveUnit:
     """A node of the graph.
 
     `component` is the code that stands here, `pkg.mod:Class` or `Module`, or None where `implementation` or
     `endpoint` says it all. `image` is the container image that the document names ("" if none), `env` what the
     document sets in the container, `identity` what a cluster adds to that: who this unit is (PREDICTIVE_UNIT_ID, …).
+    `env_secret` names the secret with the variables for fetching the model at `model_uri`.
     """
 
     name: str
@@ -102,6 +117,8 @@ class PredictiveUnit:
     env: Mapping[str, str] = field(default_factory=dict)
     identity: Mapping[str, str] = field(default_factory=dict)
     model_uri: str = ""
+    env_secret: str = ""
+    calls: Calls = Calls()
 
     @property
     def origin(self) -> str:
@@ -150,17 +167,23 @@ class Deployment:
 
 
 def single(
-    name: str, component: str, parameters: Sequence[Parameter] = (), unit_type: UnitType = UnitType.MODEL
+    name: str,
+    component: str | None,
+    parameters: Sequence[Parameter] = (),
+    unit_type: UnitType = UnitType.MODEL,
+    implementation: str = "UNKNOWN_IMPLEMENTATION",
+    model_uri: str = "",
 ) -> Deployment:
     """A deployment of one unit, without a document. It, its predictor and its unit are all called `name`."""
     labels = {"version": name}
     unit = PredictiveUnit(
         name=name,
         type=unit_type,
-        implementation="UNKNOWN_IMPLEMENTATION",
+        implementation=implementation,
         methods=frozenset(),
         parameters=tuple(parameters),
         component=component,
+        model_uri=model_uri,
         identity=identity(name, name, labels, name, "", parameters),
     )
     return Deployment(name, "default", (Predictor(name, unit, labels=labels),))

@@ -7,20 +7,23 @@ from dataclasses import dataclass
 
 from gaal.graph import names, parameters, unit_code
 from gaal.graph.annotations import (
+    BATCH,
     GRPC_TIMEOUT,
     HANG_TIMEOUT,
     IDEMPOTENT,
     PLACEMENT,
+    QUEUE,
     REPLICAS,
     REST_TIMEOUT,
+    THREADS,
     TLS,
     TLS_CA,
-    UNIT_PROTOCOL,
     Annotations,
     of_document,
     of_predictor,
 )
 from gaal.graph.deployment import (
+    Calls,
     Deployment,
     Endpoint,
     Method,
@@ -34,6 +37,7 @@ from gaal.graph.deployment import (
 )
 from gaal.graph.schema import Document, Unit
 from gaal.graph.schema import Predictor as WrittenPredictor
+from gaal.graph.unit_protocol import unit_protocol
 
 
 def frozen(document: Document, warnings: Sequence[str]) -> Deployment:
@@ -109,6 +113,8 @@ def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
             around.document.metadata.name, predictor.name, predictor.labels, unit.name, image, parameters
         ),
         model_uri=unit.modelUri,
+        env_secret=unit.envSecretRefName,
+        calls=_calls(unit, around.annotations),
     )
 
 
@@ -123,7 +129,7 @@ def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
     endpoint = unit.endpoint
     if not endpoint.service_host:
         return None
-    tls, tls_ca, protocol = (around.annotations.get(key + unit.name) for key in (TLS, TLS_CA, UNIT_PROTOCOL))
+    tls, tls_ca = (around.annotations.get(key + unit.name) for key in (TLS, TLS_CA))
     return Endpoint(
         endpoint.service_host,
         endpoint.httpPort or 0,
@@ -132,13 +138,26 @@ def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
         timeout_s=_timeout_s(around.document, REST_TIMEOUT if endpoint.type == "REST" else GRPC_TIMEOUT),
         is_tls=tls is not None and tls.value == "true",
         tls_ca=tls_ca.value if tls_ca else "",
-        protocol=protocol.value if protocol else "seldon",
+        protocol=unit_protocol(unit, around.document.spec.protocol, around.annotations),
     )
 
 
 def _placement(unit: Unit, around: Annotations) -> Placement:
     annotation = around.get(PLACEMENT + unit.name)
     return Placement(annotation.value) if annotation else Placement.AUTO
+
+
+def _calls(unit: Unit, around: Annotations) -> Calls:
+    batch, threads, queue = (around.get(key + unit.name) for key in (BATCH, THREADS, QUEUE))
+    default = Calls()
+    max_batch_rows = default.max_batch_rows
+    if batch is not None:
+        max_batch_rows = 1 if batch.value == "off" else int(batch.value.removeprefix("max="))
+    return Calls(
+        max_batch_rows,
+        n_threads=int(threads.value) if threads else default.n_threads,
+        max_waiting=int(queue.value) if queue else default.max_waiting,
+    )
 
 
 def _workers(unit: Unit, around: Annotations) -> Workers:

@@ -32,7 +32,6 @@ EDGE_KIND = "a unit must give the kind of payload that the next one takes"
 EDGE_NAMES = "a unit must give the names that the next one takes"
 EDGE_SHAPE = "a unit must give the shape that the next one takes"
 NOT_LOADED = "the component must be found, imported and loaded"
-UNSERVED_PROTOCOL = "this version of Gaal serves the protocol seldon only"
 UNSERVED_SERVER_TYPE = "this version of Gaal serves no kafka"
 UNSERVED_IMPLEMENTATION = "this version of Gaal does not run this implementation"
 UNSERVED_LOGGER = "this version of Gaal sends nothing to loggers"
@@ -91,8 +90,6 @@ def _as_run(unit: Unit, annotations: Annotations) -> Unit:
 
 def _unserved(document: Document) -> Iterator[Violation]:
     spec = document.spec
-    if spec.protocol != "seldon":
-        yield Violation("spec.protocol", UNSERVED_PROTOCOL, spec.protocol)
     if spec.serverType == "kafka":
         yield Violation("spec.serverType", UNSERVED_SERVER_TYPE, spec.serverType)
     for index, predictor in enumerate(spec.predictors):
@@ -136,7 +133,8 @@ def _unit_findings(spot: _Spot) -> Iterator[Violation]:
 
 def _unserved_fields(spot: _Spot) -> Iterator[Violation]:
     unit = spot.unit
-    if unit.implementation in names.PREPACKAGED:
+    is_elsewhere = unit.implementation in names.SPOKEN and bool(unit.endpoint.service_host)
+    if unit.implementation in names.PREPACKAGED and unit.implementation not in names.SERVED_HERE and not is_elsewhere:
         yield Violation(place(spot.path, "implementation"), UNSERVED_IMPLEMENTATION, unit.implementation)
     if unit.logger is not None:
         yield Violation(place(spot.path, "logger"), UNSERVED_LOGGER, unit.logger.mode)

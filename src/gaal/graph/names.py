@@ -13,9 +13,7 @@ TRANSPORTS = ("rest", "grpc")
 SERVER_TYPES = ("rpc", "kafka")
 ENDPOINT_TYPES = ("REST", "GRPC")
 CLASSIFIER = "classifier"
-UNIT_PROTOCOLS = ("seldon", CLASSIFIER)
-"""What a remote unit speaks: the internal API of Seldon Core, or that of Seldon Server."""
-
+"""What a microservice of Seldon Server speaks."""
 LOGGER_MODES = ("request", "response", "all")
 
 UNKNOWN_IMPLEMENTATION = "UNKNOWN_IMPLEMENTATION"
@@ -41,7 +39,22 @@ PREPACKAGED = (
 )
 """Servers of model files. Their type is MODEL."""
 
+SERVED_HERE = ("SKLEARN_SERVER", "XGBOOST_SERVER", "LIGHTGBM_SERVER", "ONNX_SERVER", "MLFLOW_SERVER")
+"""Those of them that this version of Gaal runs."""
+
 IMPLEMENTATIONS = (UNKNOWN_IMPLEMENTATION, *BUILT_IN, *PREPACKAGED)
+
+SPOKEN = {"TENSORFLOW_SERVER": "tensorflow", "TRITON_SERVER": "v2", "HUGGINGFACE_SERVER": "v2"}
+"""What those speak that stand elsewhere, at an endpoint."""
+
+UNIT_PROTOCOLS = {
+    "seldon": "seldon",
+    "tensorflow": "tensorflow",
+    "v2": "v2",
+    "kfserving": "v2",
+    CLASSIFIER: CLASSIFIER,
+}
+"""What a unit at an endpoint may speak, and what kfserving, the older name of v2, means."""
 
 NEEDS_NO_MODEL_URI = ("HUGGINGFACE_SERVER",)
 NOT_TENSORFLOW = ("SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER")

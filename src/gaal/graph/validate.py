@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from gaal.errors import Violation
 from gaal.graph import names, parameters, rules, unit_code
 from gaal.graph.annotations import (
+    BATCH,
     GRPC_TIMEOUT,
     HANG_TIMEOUT,
     IDEMPOTENT,
@@ -20,12 +21,14 @@ from gaal.graph.annotations import (
     OF_A_UNIT,
     OF_WORKERS,
     PLACEMENT,
+    PROTOCOL,
+    QUEUE,
     REPLICAS,
     REST_TIMEOUT,
     SERVICE_NAME,
+    THREADS,
     TLS,
     TLS_CA,
-    UNIT_PROTOCOL,
     Annotations,
     of_document,
     of_predictor,
@@ -33,10 +36,13 @@ from gaal.graph.annotations import (
 from gaal.graph.deployment import Method, Parameter, Placement, UnitType
 from gaal.graph.places import known_names, place, printable, shown
 from gaal.graph.schema import Document, Predictor, Unit
+from gaal.graph.unit_protocol import unit_protocol
 
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _NAME = re.compile(r"[^\s/\x00-\x1f\x7f]+")
 _MILLISECONDS = re.compile(r"[0-9]{1,12}")
+_BATCH = re.compile(r"off|max=([2-9]|[1-9][0-9]{1,3}|10000)")
+_QUEUE = re.compile(r"[1-9][0-9]{0,5}|1000000")
 _REPLICAS = re.compile(r"[1-9]|[1-5][0-9]|6[0-4]")
 _TRUE_OR_FALSE = re.compile(r"true|false")
 _KAFKA_ENV = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
@@ -78,6 +84,7 @@ def violations(document: Document) -> Iterator[Violation]:
             for rule in _UNIT_RULES:
                 yield from rule(standing)
             yield from _protocol_of_server(standing, document.spec.protocol)
+            yield from _calls_of_protocol(standing, document.spec.protocol)
 
 
 def warnings(written: Document, document: Document) -> Iterator[Violation]:
@@ -250,7 +257,9 @@ def _children(standing: Standing) -> Iterator[Violation]:
 def _model_uri(standing: Standing) -> Iterator[Violation]:
     implementation = standing.unit.implementation
     required = implementation in names.PREPACKAGED and implementation not in names.NEEDS_NO_MODEL_URI
-    if required and not standing.unit.modelUri and not unit_code.annotated(standing.unit, standing.annotations):
+    is_elsewhere = implementation in names.SPOKEN and bool(standing.unit.endpoint.service_host)
+    by_code = unit_code.annotated(standing.unit, standing.annotations) is not None
+    if required and not standing.unit.modelUri and not is_elsewhere and not by_code:
         yield Violation(standing.at("modelUri"), f"{rules.MODEL_URI}; the implementation is {implementation}")
 
 
@@ -258,6 +267,17 @@ def _protocol_of_server(standing: Standing, protocol: str) -> Iterator[Violation
     implementation = standing.unit.implementation
     if protocol == "tensorflow" and implementation in names.NOT_TENSORFLOW:
         yield Violation(standing.at("implementation"), rules.TENSORFLOW_PROTOCOL, implementation)
+
+
+def _calls_of_protocol(standing: Standing, spec_protocol: str) -> Iterator[Violation]:
+    """A unit at a server of models can but predict."""
+    unit = standing.unit
+    if not unit.endpoint.service_host or unit_code.annotated(unit, standing.annotations) is not None:
+        return
+    protocol = unit_protocol(unit, spec_protocol, standing.annotations)
+    routes = standing.has(UnitType.ROUTER, Method.ROUTE)
+    if protocol in ("v2", "tensorflow") and (routes or standing.has(UnitType.COMBINER, Method.AGGREGATE)):
+        yield Violation(standing.at("type"), f"{rules.NO_SUCH_CALL}, and it speaks {protocol}", unit.type)
 
 
 def _endpoint(standing: Standing) -> Iterator[Violation]:
@@ -345,7 +365,7 @@ def _placement(standing: Standing) -> Iterator[Violation]:
 
 def _unit_protocol(standing: Standing) -> Iterator[Violation]:
     unit = standing.unit
-    annotation = standing.annotations.get(UNIT_PROTOCOL + unit.name)
+    annotation = standing.annotations.get(PROTOCOL + unit.name)
     if annotation is None:
         return
     yield from _one_of(annotation.path, rules.UNIT_PROTOCOL, annotation.value, names.UNIT_PROTOCOLS)
@@ -362,10 +382,21 @@ def _tls(standing: Standing) -> Iterator[Violation]:
         yield Violation(tls_ca.path, rules.TLS_CA, shown(tls_ca.value))
 
 
+def _calls(standing: Standing) -> Iterator[Violation]:
+    """The form of what is said of how a unit takes its calls."""
+    forms = ((BATCH, rules.BATCH, _BATCH), (THREADS, rules.THREADS, _REPLICAS), (QUEUE, rules.QUEUE, _QUEUE))
+    yield from _forms(standing, forms)
+
+
 def _workers(standing: Standing) -> Iterator[Violation]:
     """The form of what is said of a unit's worker processes."""
     forms = ((REPLICAS, rules.REPLICAS, _REPLICAS), (IDEMPOTENT, rules.IDEMPOTENT, _TRUE_OR_FALSE))
-    for key, rule, form in (*forms, (HANG_TIMEOUT, rules.TIMEOUT, _MILLISECONDS)):
+    yield from _forms(standing, (*forms, (HANG_TIMEOUT, rules.TIMEOUT, _MILLISECONDS)))
+
+
+def _forms(standing: Standing, forms: Iterable[tuple[str, str, re.Pattern[str]]]) -> Iterator[Violation]:
+    """The annotations of a unit whose values do not have the form that they should have."""
+    for key, rule, form in forms:
         annotation = standing.annotations.get(key + standing.unit.name)
         if annotation and not form.fullmatch(annotation.value):
             yield Violation(annotation.path, rule, shown(annotation.value))
@@ -384,6 +415,8 @@ _UNIT_RULES = (
     _placement,
     _unit_protocol,
     _tls,
+    _unit_protocol,
+    _calls,
     _workers,
 )
 

@@ -26,6 +26,8 @@ class Kind(Enum):
     """Seconds, counted finely: shown as a histogram and as a summary with quantiles."""
     TIMER = "timer"
     """Seconds that a component reports: shown as a histogram."""
+    SIZE = "size"
+    """How many of something there were: shown as a histogram."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,10 @@ DURATION_BOUNDS = fine_bounds((1e-6, *BUCKETS, 1000.0), FINENESS)
 TIMER_BOUNDS = tuple(0.001 * (30.0 / 0.001) ** (step / 49) for step in range(50))
 """50 bounds, evenly spaced on a logarithmic scale from 1 ms to 30 s. Source: Seldon Core's Python wrapper."""
 
-BOUNDS = {Kind.DURATION: DURATION_BOUNDS, Kind.TIMER: TIMER_BOUNDS}
+SIZE_BOUNDS = tuple(float(2**power) for power in range(15))
+"""From 1 to 16384, each twice the one before."""
+
+BOUNDS = {Kind.DURATION: DURATION_BOUNDS, Kind.TIMER: TIMER_BOUNDS, Kind.SIZE: SIZE_BOUNDS}
 
 PREDICTOR_LABELS = ("deployment_name", "predictor_name", "predictor_version")
 CALL_LABELS = (*PREDICTOR_LABELS, "service", "method", "code")
@@ -79,6 +84,22 @@ CLIENT_REQUESTS = Definition(
     Kind.DURATION,
     "Time that a call to a unit of the graph took, in seconds.",
     (*CALL_LABELS, *MODEL_LABELS),
+)
+BATCH_LABELS = (*PREDICTOR_LABELS, "model_name")
+BATCH_ROWS = Definition(
+    "gaal_batch_rows", Kind.SIZE, "Rows that a call to the code of a row-wise unit had.", BATCH_LABELS
+)
+BATCH_QUEUE = Definition(
+    "gaal_batch_queue_seconds",
+    Kind.DURATION,
+    "Time that a request to a row-wise unit waited for the call that answered it, in seconds.",
+    BATCH_LABELS,
+)
+BATCH_MODEL = Definition(
+    "gaal_batch_model_seconds",
+    Kind.DURATION,
+    "Time that a call to the code of a row-wise unit took, in seconds.",
+    BATCH_LABELS,
 )
 REQUESTS_IN_FLIGHT = Definition(
     "gaal_requests_in_flight", Kind.GAUGE, "Requests that have arrived and are not yet answered."
@@ -123,6 +144,9 @@ CATALOG = {
     for each in (
         SERVER_REQUESTS,
         CLIENT_REQUESTS,
+        BATCH_ROWS,
+        BATCH_QUEUE,
+        BATCH_MODEL,
         REQUESTS_IN_FLIGHT,
         SHADOW_DROPPED,
         SHADOW_FAILED,

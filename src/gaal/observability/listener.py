@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeAlias, TypeVar
 
-from gaal.executor.events import CallObserver, RecordMetrics
+from gaal.executor.events import BATCHES, CallObserver, RecordMetrics
 from gaal.graph.deployment import Deployment, PredictiveUnit, Predictor
+from gaal.observability.batches import batch_recorder
 from gaal.observability.catalog import (
     CLIENT_REQUESTS,
     REQUESTS_IN_FLIGHT,
@@ -105,6 +106,8 @@ class UnitMetrics:
     def unit_metrics(
         self, deployment: Deployment, predictor: Predictor, unit: PredictiveUnit, method: str
     ) -> RecordMetrics:
+        if method == BATCHES:
+            return batch_recorder(self._series, deployment, predictor, unit)
         return self._reported.recorder(deployment, predictor, unit, method)
 
     def shadow_dropped(self, deployment: Deployment, predictor: Predictor) -> None:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from gaal.observability.catalog import BUCKETS, CATALOG, DURATION_BOUNDS, QUANTILES, TIMER_BOUNDS, Kind
+from gaal.observability.catalog import BUCKETS, CATALOG, DURATION_BOUNDS, QUANTILES, SIZE_BOUNDS, TIMER_BOUNDS, Kind
 from gaal.observability.processes import process_values
 from gaal.observability.series import Series, SeriesKey, Snapshot
 
@@ -38,6 +38,7 @@ def bucket_bounds(counted: Sequence[float], shown: Sequence[float]) -> tuple[tup
 SHOWN = {
     Kind.DURATION: bucket_bounds(DURATION_BOUNDS, BUCKETS),
     Kind.TIMER: bucket_bounds(TIMER_BOUNDS, TIMER_BOUNDS),
+    Kind.SIZE: bucket_bounds(SIZE_BOUNDS, SIZE_BOUNDS),
 }
 MIDDLES = np.sqrt(np.array((DURATION_BOUNDS[0], *DURATION_BOUNDS)) * np.array((*DURATION_BOUNDS, DURATION_BOUNDS[-1])))
 
@@ -98,7 +99,7 @@ def render_family(name: str, kind: Kind, family: Family) -> Iterator[str]:
             yield from head(name, "counter" if kind is Kind.COUNTER else "gauge", text)
             for labels, values in family:
                 yield sample(name, label_text(labels), float(values[0]))
-        case Kind.DURATION | Kind.TIMER:
+        case Kind.DURATION | Kind.TIMER | Kind.SIZE:
             yield from head(name, "histogram", text)
             for labels, values in family:
                 yield from histogram(name, label_text(labels), values, SHOWN[kind])

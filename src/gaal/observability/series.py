@@ -111,7 +111,7 @@ class Series:
         return Gauge(replace, add)
 
     def histogram(self, metric: Definition, *labels: str) -> Observe:
-        """Observes seconds of a DURATION or TIMER."""
+        """Observes seconds of a DURATION or TIMER, or the number of a SIZE."""
         values = self._claim(metric, labels)
         bounds = BOUNDS[metric.kind]
         total, counts = values[:1], values[1:]
@@ -215,7 +215,7 @@ def _latest(values: Doubles) -> Gauge:
 def n_values(kind: Kind) -> int:
     """How many numbers a series of this kind keeps.
 
-    COUNTER and GAUGE: the value. LATEST: the value, the time it was set. DURATION and TIMER: the sum, then the
+    COUNTER and GAUGE: the value. LATEST: the value, the time it was set. DURATION, TIMER and SIZE: the sum, then the
     count of each bucket, the last one for what is above all bounds.
     """
     if kind in BOUNDS:

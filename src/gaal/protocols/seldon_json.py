@@ -2,7 +2,7 @@
 
 The mapping is that of proto3 JSON, with what servers of this protocol have always done beside it: integers stay
 integers, unknown fields are ignored, of several payloads the first of data, jsonData, strData, binData and
-customData counts, and `meta` and `data.names` are always printed.
+customData counts, and `meta` and `data.names` are always printed. Tensors are printed as jsonData: an object of arrays.
 
 A payload is read when someone looks at it. Until then it is the JSON that it came as, and is printed as that.
 Every error is a MessageError that names the place, the rule and the value.

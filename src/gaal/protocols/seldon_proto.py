@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -42,11 +43,12 @@ from gaal.protocols.json_text import plain, refusal
 from gaal.protocols.list_value import grid_of_numbers, list_value_of_numbers, numbers_of_list_value
 from gaal.protocols.seldon_json import STATUS_FLAGS
 from gaal.protocols.tensorflow_tensor import array_of_tensor_proto, tensor_proto_of, tensor_proto_of_object
+from gaal.protocols.wire_format import head, without
 
 _PROTO = Encoding.PROTO
 # Names of their own for what the hot path compares with: looking a member up in its enum costs 30 ns, hashing it 150.
 _TENSOR, _NDARRAY, _TFTENSOR = Kind.TENSOR, Kind.NDARRAY, Kind.TFTENSOR
-_JSON_DATA, _STR_DATA, _BIN_DATA = Kind.JSON_DATA, Kind.STR_DATA, Kind.BIN_DATA
+_JSON_DATA, _STR_DATA, _BIN_DATA, _TENSORS = Kind.JSON_DATA, Kind.STR_DATA, Kind.BIN_DATA, Kind.TENSORS
 _KINDS = {kind.value: kind for kind in Kind}
 
 
@@ -55,6 +57,8 @@ _KINDS = {kind.value: kind for kind in Kind}
 
 def decode_message(body: bytes) -> Message:
     """A SeldonMessage from its serialized form."""
+    if len(body) >= _LARGE and (split := without(body, *_VALUES)) is not None:
+        return _message_of_large_tensor(*split)
     return _message(_parsed("SeldonMessage", body), "")
 
 
@@ -66,6 +70,8 @@ def message_of(proto: Proto) -> Message:
 def encode_message(message: Message) -> bytes:
     """The serialized SeldonMessage."""
     try:
+        if (large := _large_tensor(message.payload)) is not None:
+            return _with_large_tensor(message, *large)
         body: bytes = _filled(_wire("SeldonMessage")(), message).SerializeToString()
     except _UNFIT as error:
         raise _unfit(error) from None
@@ -318,6 +324,67 @@ def _tensor_array(tensor: Any, place: str) -> Array:
     return values.reshape(shape)
 
 
+# Large tensors: their numbers are copied once on the way in, into the array, and once on the way out.
+
+_LARGE = 64 * 1024
+"""Bytes. Below, what is saved is less than what finding the numbers takes."""
+
+_VALUES = (3, 2, 2)
+"""The numbers of the fields `data`, `tensor` and `values`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    """The form that a large tensor came in: its shape, and little-endian doubles."""
+
+    shape: Sequence[int]
+    doubles: memoryview
+
+
+def _message_of_large_tensor(body: bytes, doubles: memoryview) -> Message:
+    """From a SeldonMessage without the values of its tensor, and those."""
+    proto = _parsed("SeldonMessage", body)
+    message = _message(proto, "")
+    if message.payload is not None and message.payload.kind is _TENSOR:  # not overruled by another payload after it
+        source = _Numbers(list(proto.data.tensor.shape), doubles)
+        message.payload = Payload.undecoded(_TENSOR, source, _array_of_numbers, message.payload.names)
+    return message
+
+
+def _array_of_numbers(source: _Numbers) -> Array:
+    if len(source.doubles) % 8:
+        raise MessageError("data.tensor: malformed protobuf: its values end inside a number")
+    values = np.frombuffer(source.doubles, "<f8").astype(np.float64)
+    shape = source.shape or [values.size]
+    if min(shape) < 0 or math.prod(shape) != values.size:
+        raise refusal("data.tensor.shape", f"must multiply to the number of values, {values.size}", shape)
+    return values.reshape(shape)
+
+
+def _large_tensor(payload: Payload | None) -> tuple[Sequence[int], memoryview] | None:
+    """The shape and the numbers of a tensor that is worth it."""
+    if payload is None or payload.kind is not _TENSOR or isinstance(payload.source, Proto):
+        return None
+    if isinstance(payload.source, _Numbers):
+        return payload.source.shape, payload.source.doubles
+    array = payload.array
+    if array.size * 8 < _LARGE or array.dtype.kind not in "iufb":
+        return None
+    doubles = np.ascontiguousarray(array, dtype="<f8").reshape(-1)
+    return array.shape, doubles.view(np.uint8).data
+
+
+def _with_large_tensor(message: Message, shape: Sequence[int], doubles: memoryview) -> bytes:
+    """The serialized SeldonMessage; a field may stand anywhere, so the numbers go to the end."""
+    assert message.payload is not None
+    data, tensor, values = _VALUES
+    around: bytes = _filled(_wire("SeldonMessage")(), Message(None, message.meta, message.status)).SerializeToString()
+    names: bytes = _wire("DefaultData")(names=message.payload.names).SerializeToString()
+    inner = _wire("Tensor")(shape=shape).SerializeToString() + head(values, len(doubles))
+    outer = names + head(tensor, len(inner) + len(doubles)) + inner
+    return b"".join((around, head(data, len(outer) + len(doubles)), outer, doubles))
+
+
 def _values_of_any_form(tensor: Any, place: str) -> Array:
     """The values where they came unpacked, in several chunks or not at all."""
     try:
@@ -425,7 +492,7 @@ def _fill_payload(out: Any, payload: Payload) -> None:
         out.binData = payload.value
     elif kind is _STR_DATA:
         out.strData = payload.value
-    elif kind is _JSON_DATA:
+    elif kind is _JSON_DATA or kind is _TENSORS:
         _fill_json_data(out.jsonData, payload)
     else:
         out.customData.SetInParent()

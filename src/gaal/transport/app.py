@@ -16,14 +16,12 @@ from gaal.transport.grpc import GrpcServer, Method
 from gaal.transport.grpc_health import Health
 from gaal.transport.grpc_reflection import Reflection, TypesOf
 from gaal.transport.in_flight import InFlight
+from gaal.transport.readiness import Readiness
 from gaal.transport.rest import Cors, DeploymentApi, Endpoint, Reply, Request, RestServer
 from gaal.transport.types import Headers, Receive, Scope, Send
 
 ANY = ()
 READ = ("GET", "OPTIONS")
-
-READY_TIMEOUT_S = 2.0
-"""For the units of one predictor, which are asked at the same time."""
 
 WEB_REQUEST_HEADERS = (
     b"grpc-timeout",
@@ -38,7 +36,10 @@ WEB_REQUEST_HEADERS = (
 
 
 class App:
-    """Serves deployments. `stop_being_ready` turns readiness off before a drain, so that balancers look elsewhere."""
+    """Serves deployments. `find_endpoint` knows the paths of the protocols beside Seldon's.
+
+    `stop_being_ready` turns readiness off before a drain, so that balancers look elsewhere.
+    """
 
     def __init__(
         self,
@@ -49,19 +50,20 @@ class App:
         cors: Cors,
         max_message_bytes: int,
         pages: Mapping[str, Endpoint],
-        full_health_checks: bool = False,
+        readiness: Readiness,
+        find_endpoint: Callable[[str], Endpoint | None] = lambda path: None,
         access: Access | None = None,
         types_of: TypesOf | None = None,
     ) -> None:
         """Without `access` everybody may ask; with it, whoever has a token.
 
-        `types_of` says what message types a call is told of beside the server's own.
+        `find_endpoint` finds what stands at paths that name a model. `types_of` says what message types a call is told
+        of beside the server's own.
         """
-        self._ready = True
-        self._full_health_checks = full_health_checks
+        self._readiness = readiness
+        self._find_endpoint = find_endpoint
         self._render_metrics = render_metrics
         self._deployments = deployments
-        self._apis = {(each.namespace, each.name): DeploymentApi(each) for each in deployments}
         self.in_flight = InFlight(show_in_flight)
         rest_server = RestServer if access is None else partial(GuardedRestServer, access)
         grpc_server = GrpcServer if access is None else partial(GuardedGrpcServer, access)
@@ -71,15 +73,12 @@ class App:
         self.health = Health(reflection.services)
         methods = {**methods, **self.health.methods(), **reflection.methods()}
         self._grpc: GrpcServer = grpc_server(methods, self.in_flight, _web_headers(cors), max_message_bytes)
-        self._endpoints = {
-            **_server_endpoints(self),
-            **_grpc_endpoints(methods),
-            **pages,
-            **self._deployment_endpoints(),
-        }
+        self._fixed = {**_server_endpoints(self), **_grpc_endpoints(methods), **pages}
+        self._refresh()
+        deployments.on_change = self._refresh
 
     def stop_being_ready(self) -> None:
-        self._ready = False
+        self._readiness.stop()
         self.health.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,6 +96,11 @@ class App:
             # From `send`, when the client is gone: by then all that could be said of the request has been said.
             return
 
+    def _refresh(self) -> None:
+        """Make the table of paths for the deployments that are served now."""
+        self._apis = {(each.namespace, each.name): DeploymentApi(each) for each in self._deployments}
+        self._endpoints = {**self._fixed, **self._deployment_endpoints()}
+
     def _deployment_endpoints(self) -> dict[str, Endpoint]:
         endpoints: dict[str, Endpoint] = {}
         for (namespace, name), api in self._apis.items():
@@ -113,7 +117,9 @@ class App:
         return [f"/seldon/{namespace}/{name}", *([f"/seldon/{name}"] if alone else [])]
 
     def _found(self, path: str) -> Endpoint:
-        """The endpoint of a path that names a unit, or the one that says that there is none."""
+        """The endpoint of a path that names a unit or a model, or the one that says that there is none."""
+        if (found := self._find_endpoint(path)) is not None:
+            return found
         for (namespace, name), api in self._apis.items():
             for prefix in (*self._prefixes(namespace, name), *([""] if self._deployments.only is not None else [])):
                 if path.startswith(f"{prefix}/api/") and (endpoint := api.unit_endpoint(path.removeprefix(prefix))):
@@ -131,12 +137,8 @@ class App:
 
     async def ready(self, request: Request) -> Reply:
         """200 while requests are taken and every unit can be called; else 503, with the unit that cannot."""
-        if not self._ready:
-            return Reply(b"", 503)
-        context = Context(request.puid, Encoding.JSON, request.headers)
         try:
-            for served in self._deployments:
-                await served.running.check_ready(self._full_health_checks, READY_TIMEOUT_S, context)
+            await self._readiness.check(Context(request.puid, Encoding.JSON, request.headers))
         except GaalError as error:
             return Reply(error_body(error, 503), 503)
         return Reply(b"")

@@ -20,7 +20,7 @@ from gaal.gateway.caller import ANONYMOUS, Caller
 from gaal.gateway.predict_algs import DEFAULT_VARIATION, ServedDeployment
 from gaal.gateway.registrations import RegisteredTypes
 from gaal.gateway.scope import EVERYTHING
-from gaal.gateway.strategies import FindDeployment, RunningVariation, Strategies, first_answer
+from gaal.gateway.strategies import FindDeployment, RunningVariation, Strategies, Target, first_answer
 from gaal.messages import Encoding, Message
 from gaal.observability.labels import predictor_labels
 from gaal.observability.listener import ServerMetrics, ServerObservers
@@ -114,12 +114,12 @@ class Classifying:
         strategy = self._strategies.of(client) if client else None
         if strategy is None:
             served = self._only(question.caller, question.headers)
-            alone = RunningVariation(DEFAULT_VARIATION, (served.running,))
+            alone = RunningVariation(DEFAULT_VARIATION, ())
             return (await self._ask(served.running, alone, question)).body
         with strategy:
             variation = strategy.choose(question.sticky_key)
             if len(variation.algorithms) == 1:
-                return (await self._ask(variation.algorithms[0], variation, question)).body
+                return (await self._ask(variation.algorithms[0](), variation, question)).body
             said = await first_answer(variation, self._asking(variation, question), _has_predictions)
             return said.body
 
@@ -141,11 +141,9 @@ class Classifying:
             raise StrategyMissing(f"predict_algs: {who}, and may ask {len(found)} deployments; must be one")
         return found[0]
 
-    def _asking(
-        self, variation: RunningVariation, question: Question
-    ) -> Callable[[RunningDeployment], Awaitable[_Said]]:
-        async def ask(running: RunningDeployment) -> _Said:
-            return await self._ask(running, variation, question, question.message.copy())
+    def _asking(self, variation: RunningVariation, question: Question) -> Callable[[Target], Awaitable[_Said]]:
+        async def ask(target: Target) -> _Said:
+            return await self._ask(target(), variation, question, question.message.copy())
 
         return ask
 
@@ -156,7 +154,7 @@ class Classifying:
         question: Question,
         message: Message | None = None,
     ) -> _Said:
-        served = self._served.get(running) or self._made(running)
+        served = self._deployments.serving(running) or self._made(running)
         if question.caller is not ANONYMOUS:
             _check_allowed(served, question.caller)
         predictor = running.choose()

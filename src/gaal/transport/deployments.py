@@ -1,10 +1,10 @@
-"""The deployments that are served, and which one a request means."""
+"""The deployments that are served now, and which one a request means. The set may change while requests come."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from gaal.errors import NotFound, PermissionDenied
 from gaal.executor.deployment import RunningDeployment
@@ -16,11 +16,13 @@ CLIENTS = "gaal.dev/clients"
 """The annotation that names the clients whose deployment it is, separated by commas. Without it, it is everybody's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Served:
     """A deployment, with the observers of its predictors by name; the first one's count what no predictor answers.
 
-    `clients` are those that it is there for; None is all of them.
+    `clients` are those that it is there for; None is all of them. Another one of the same name may take its place
+    between any two requests: whoever keeps this reads `running` anew for each, and does not wait for anything before
+    using it.
     """
 
     running: RunningDeployment
@@ -53,13 +55,42 @@ class Served:
 
 
 class Deployments:
-    """All that are served. One alone also answers where no name is given."""
+    """All that are served. One alone also answers where no name is given.
+
+    `on_change` is called whenever one has come or gone.
+    """
 
     def __init__(
         self, running: Sequence[RunningDeployment], metrics: ServerMetrics, timeout_s: float | None = None
     ) -> None:
-        self._served = [_served(each, metrics, timeout_s) for each in running]
-        self.only = self._served[0] if len(self._served) == 1 else None
+        self._metrics = metrics
+        self._timeout_s = timeout_s
+        self._served: list[Served] = []
+        self.on_change: Callable[[], None] = lambda: None
+        self._take([_served(each, metrics, timeout_s) for each in running])
+
+    def _take(self, served: list[Served]) -> None:
+        self._served = served
+        self.only = served[0] if len(served) == 1 else None
+        self.on_change()
+
+    def put(self, running: RunningDeployment) -> RunningDeployment | None:
+        """Serve a deployment from the next request on. Gives the one of its name whose place it takes, if any."""
+        new = _served(running, self._metrics, self._timeout_s)
+        known = next((each for each in self if (each.namespace, each.name) == (new.namespace, new.name)), None)
+        if known is None:
+            self._take([*self._served, new])
+            return None
+        replaced = known.running
+        for field in fields(Served):
+            setattr(known, field.name, getattr(new, field.name))
+        return replaced
+
+    def remove(self, namespace: str, name: str) -> RunningDeployment:
+        """Serve it no more. Gives what was served. Raises NotFound."""
+        found = self.find(namespace, name)
+        self._take([each for each in self._served if each is not found])
+        return found.running
 
     def seen_by(self, caller: Caller) -> Deployments:
         """Those that are there for this caller. One of several does not become the one that needs no name by that."""
@@ -74,6 +105,10 @@ class Deployments:
     def __iter__(self) -> Iterator[Served]:
         return iter(self._served)
 
+    def serving(self, running: RunningDeployment) -> Served | None:
+        """What serves this very deployment; None if nothing does."""
+        return next((each for each in self._served if each.running is running), None)
+
     def find(self, namespace: str, name: str) -> Served:
         """The deployment of this name; any namespace does where none is given. Raises NotFound."""
         if not name and self.only is not None:
@@ -83,7 +118,7 @@ class Deployments:
         else:
             named = [each for each in self._served if each.name == name]
         if len(named) != 1:
-            known = ", ".join(sorted(f"{each.namespace}/{each.name}" for each in self._served))
+            known = ", ".join(sorted(f"{each.namespace}/{each.name}" for each in self._served)) or "none"
             asked = f"{namespace}/{name}" if namespace else name or "no name at all"
             raise NotFound(f"there is no deployment {asked}: those served are {known}")
         return named[0]

@@ -19,6 +19,7 @@ from gaal.errors import (
     MethodNotAllowed,
     NotFound,
     PermissionDenied,
+    QueueFull,
     RemoteReply,
     RemoteStatus,
     StrategyMissing,
@@ -67,6 +68,7 @@ _CODES: dict[type[GaalError], tuple[int, GrpcCode]] = {
     StrategyMissing: (500, GrpcCode.FAILED_PRECONDITION),
     ComponentError: (500, GrpcCode.INTERNAL),
     DeadlineExceeded: (504, GrpcCode.DEADLINE_EXCEEDED),
+    QueueFull: (503, GrpcCode.RESOURCE_EXHAUSTED),
     Unavailable: (503, GrpcCode.UNAVAILABLE),
     GaalError: (500, GrpcCode.INTERNAL),
 }

@@ -11,9 +11,10 @@
 | Seldon            | Predict, SendFeedback, ModelMetadata, GraphMetadata           |
 
 Between Gaal and Gaal there is more. With the metadata key `gaal-codec: json` a call carries the JSON text of its
-message, and so does the reply: integers stay integers. The method `/gaal.Unit/Health` asks for the unit's health.
-An error has the trailing key `gaal-error`, percent-encoded JSON of which the near side makes the same error; with
-status OK it says that the reply is a refusal, to be raised as ComponentAnswered.
+message, and so does the reply: integers stay integers. With `typed-json` or `typed-proto` it carries a
+`typed_message`, for a request that came in the one or the other. The method `/gaal.Unit/Health` asks for the unit's
+health. An error has the trailing key `gaal-error`, percent-encoded JSON of which the near side makes the same error;
+with status OK it says that the reply is a refusal, to be raised as ComponentAnswered.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from gaal.errors import ComponentAnswered, ComponentError, GaalError, MethodNotA
 from gaal.executor.context import Context
 from gaal.executor.node import Node
 from gaal.messages import Encoding, Feedback, Kind, Message, Meta, ModelMetadata, Payload, array_of
-from gaal.protocols import json_text, seldon_json, seldon_proto
+from gaal.protocols import json_text, seldon_json, seldon_proto, typed_message
 from gaal.protocols.seldon_json import Verbatim
 from gaal.transport.errors import http_status
 from gaal.transport.grpc import Call, Method, UnaryMethod
@@ -89,6 +90,28 @@ JSON_CODEC = Codec(
     _json_of,
     lambda metadata: json_text.dump(seldon_json.model_metadata_object(metadata)),
 )
+
+
+def _typed(encoding: Encoding) -> Codec:
+    """For messages that the Seldon protocol would change."""
+
+    def decode_message(body: bytes) -> Message:
+        return typed_message.in_encoding(typed_message.decode_message(body), encoding)
+
+    def decode_message_list(body: bytes) -> list[Message]:
+        return [typed_message.in_encoding(each, encoding) for each in typed_message.decode_message_list(body)]
+
+    return Codec(
+        encoding,
+        decode_message,
+        decode_message_list,
+        seldon_json.decode_feedback,
+        typed_message.encode_message,
+        JSON_CODEC.encode_metadata,
+    )
+
+
+_CODECS = {b"json": JSON_CODEC, **{f"typed-{each.value}".encode(): _typed(each) for each in Encoding}}
 
 Decoder: TypeAlias = Callable[[Codec], Callable[[bytes], Any]]
 
@@ -162,7 +185,7 @@ class InternalServices:
 
 
 def codec_of(call: Call) -> Codec:
-    return JSON_CODEC if call.headers.get(CODEC_KEY) == b"json" else PROTO_CODEC
+    return _CODECS.get(call.headers.get(CODEC_KEY, b""), PROTO_CODEC)
 
 
 def route_answer(node: Node) -> Answer:

@@ -15,6 +15,7 @@ from gaal.transport import openapi_classifier
 from gaal.transport.deployments import Deployments, Served
 from gaal.transport.docs_page import render_page
 from gaal.transport.examples import feedback_example, prediction_examples
+from gaal.transport.openapi_models import model_paths, server_paths
 from gaal.transport.rest import Endpoint, Reply, Request
 
 DOCUMENT_PATHS = ("/openapi.json", "/api/v1.0/doc/seldon.json", "/api/v0.1/doc/seldon.json")
@@ -101,11 +102,14 @@ async def document(deployments: Deployments, types: OwnTypes | None = None) -> J
             is_alias = (base, version) != (bases[0], "v1.0")
             for path, item in operations.items():
                 paths[f"{base}/api/{version}{path}"] = _under(item, base, version, is_alias)
+        for base in bases:
+            for path, item in model_paths(served.name, tag, await _examples(served)):
+                paths[f"{base}{path}"] = _under(item, base, "model", base != bases[0])
     if types is not None:
         tags.append(openapi_classifier.TAG)
         paths |= openapi_classifier.paths(types)
     tags.append({"name": "server", "description": "The server itself."})
-    paths |= dict(_server_paths())
+    paths |= dict(_server_paths()) | dict(server_paths())
     if any(ALIAS in operation["tags"] for item in paths.values() for operation in _methods(item)):
         tags.append({"name": ALIAS, "description": "The same operations under other paths."})
     return {
@@ -151,8 +155,7 @@ def _under(item: Json, base: str, version: str, is_alias: bool) -> Json:
 
 async def _operations(served: Served, tag: str) -> dict[str, Json]:
     """The operations of a deployment by their path below `/api/<version>`."""
-    metadata = await served.running.metadata()
-    examples = prediction_examples(metadata.inputs)
+    examples = await _examples(served)
     routing = {unit.name: 0 for unit in served.running.predictors[0].predictor.graph.walk() if unit.children}
     feedback = feedback_example(next(iter(examples.values())), routing)
     units = sorted({name for predictor in served.running.predictors for name in predictor.nodes})
@@ -197,6 +200,10 @@ async def _operations(served: Served, tag: str) -> dict[str, Json]:
             "get": operation("unitStatus", "What a unit says of its health", "SeldonMessage", parameters=[unit])
         },
     }
+
+
+async def _examples(served: Served) -> dict[str, Json]:
+    return prediction_examples((await served.running.metadata()).inputs)
 
 
 def _prediction_body(examples: Mapping[str, Json]) -> Json:

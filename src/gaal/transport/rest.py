@@ -85,7 +85,8 @@ class Endpoint:
 
     `served` is the deployment whose metrics count it under the name `service`; None for what is not counted.
     `preflight` are further headers of the reply to OPTIONS. `is_open`: it needs no token, or asks for one itself.
-    `refuse` gives errors another form than the server's. A request may name its observers itself.
+    `refuse` gives errors the form of a protocol beside Seldon Core's, also those that a component or a remote unit put
+    in a form of its own. A request may name its observers itself.
     """
 
     __slots__ = ("handle", "headers", "is_open", "methods", "preflight", "refuse", "served", "service")
@@ -162,12 +163,8 @@ class RestServer:
         task = self._in_flight.enter(receive, http1_peer(request.scope))
         try:
             return await endpoint.handle(request)
-        except ComponentAnswered as answer:
-            return Reply(seldon_json.encode_message(answer.reply), answer.http_status)
-        except RemoteReply as answer:
-            return Reply(
-                answer.body, answer.http_status, answer.content_type.encode("latin-1", "replace") or b"text/plain"
-            )
+        except (ComponentAnswered, RemoteReply) as answer:
+            return _as_it_is(answer) if endpoint.refuse is None else endpoint.refuse(answer)
         except Exception as error:
             return refuse(described(error))
         finally:
@@ -191,6 +188,13 @@ class RestServer:
         headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _as_it_is(answer: ComponentAnswered | RemoteReply) -> Reply:
+    if isinstance(answer, ComponentAnswered):
+        return Reply(seldon_json.encode_message(answer.reply), answer.http_status)
+    content_type = answer.content_type.encode("latin-1", "replace") or b"text/plain"
+    return Reply(answer.body, answer.http_status, content_type)
 
 
 def takes_gzip(accepted: bytes) -> bool:
@@ -233,8 +237,6 @@ class DeploymentApi:
 
     def __init__(self, served: Served) -> None:
         self._served = served
-        self._running = served.running
-        self._timeout_s = served.rest_timeout_s
 
     def endpoints(self) -> dict[str, Endpoint]:
         """By path, as they stand at the root or below the deployment's prefix."""
@@ -268,31 +270,34 @@ class DeploymentApi:
     async def predict(self, request: Request) -> Reply:
         message = decode_message(request.body, request.content_type, request.query)
         context = Context(request.puid, Encoding.JSON, request.headers)
-        predictor = self._running.choose()
-        request.observers = self._served.observers[predictor.predictor.name]
-        work = self._running.predict(message, context, predictor)
-        reply = await work if self._timeout_s is None else await within(self._timeout_s, work, context)
+        served = self._served
+        predictor = served.running.choose()
+        request.observers = served.observers[predictor.predictor.name]
+        work = served.running.predict(message, context, predictor)
+        timeout_s = served.rest_timeout_s
+        reply = await work if timeout_s is None else await within(timeout_s, work, context)
         return Reply(seldon_json.encode_message(reply))
 
     async def send_feedback(self, request: Request) -> Reply:
         text = decode_json_body(request.body, request.content_type, request.query)
         feedback = seldon_json.decode_feedback(text)
         context = Context(request.puid, Encoding.JSON, request.headers)
-        work = self._running.send_feedback(feedback, context)
-        reply = await work if self._timeout_s is None else await within(self._timeout_s, work, context)
+        work = self._served.running.send_feedback(feedback, context)
+        timeout_s = self._served.rest_timeout_s
+        reply = await work if timeout_s is None else await within(timeout_s, work, context)
         # Where the root unit takes no feedback, what came in goes back: so does the original.
         return Reply(text if reply is None else seldon_json.encode_message(reply))
 
     async def metadata(self, request: Request) -> Reply:
-        return json_reply(seldon_json.graph_metadata_object(await self._running.metadata()))
+        return json_reply(seldon_json.graph_metadata_object(await self._served.running.metadata()))
 
     async def unit_metadata(self, unit: str) -> Reply:
-        return json_reply(seldon_json.model_metadata_object(await self._running.unit_metadata(unit)))
+        return json_reply(seldon_json.model_metadata_object(await self._served.running.unit_metadata(unit)))
 
     async def unit_health(self, unit: str, request: Request) -> Reply:
         context = Context(request.puid, Encoding.JSON, request.headers)
-        return Reply(seldon_json.encode_message(await self._running.unit_health(unit, context)))
+        return Reply(seldon_json.encode_message(await self._served.running.unit_health(unit, context)))
 
     async def health(self, request: Request) -> Reply:
-        await self._running.check_health(Context(request.puid, Encoding.JSON, request.headers))
+        await self._served.running.check_health(Context(request.puid, Encoding.JSON, request.headers))
         return Reply(b"")
