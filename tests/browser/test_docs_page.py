@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import httpx
+from guarded import add_client, location
 from serving import Serve
 from tools import chromium, node, run_script
+
+from gaal.storage.store import open_store
 
 ECHO = """
 class Model:
@@ -40,3 +45,21 @@ async def test_a_person_sends_requests_from_the_page(serve: Serve) -> None:
     assert saw["onPhone"]["status"].startswith("200")
     assert saw["phoneWidth"] == 360
     assert saw["darkPage"] == "rgb(20, 22, 26)"
+
+
+async def test_a_token_that_the_page_was_opened_with_goes_along_with_its_requests(serve: Serve, tmp_path: Path) -> None:
+    node()
+    browser = chromium()
+    server = await serve(ECHO, anonymous=False, data_dir=tmp_path / "data")
+    with open_store(location(tmp_path)) as store:
+        key = add_client(store)
+    async with httpx.AsyncClient(base_url=server.url, trust_env=False) as client:
+        login = {"consumer_key": key.key, "consumer_secret": key.secret}
+        token = (await client.post("/token", data=login)).json()["access_token"]
+
+    saw = await run_script("docs_page_token.mjs", server.url, browser, token)
+
+    assert saw["address"] == f"{server.url}/docs"
+    assert saw["status"].startswith("200")
+    assert saw["curl"].startswith(f"curl '{server.url}/api/v1.0/predictions' -H \"Authorization: Bearer $TOKEN\"")
+    assert saw["withAnother"].startswith("401")

@@ -152,7 +152,7 @@ def build_app(
         cors=Cors(settings.cors_allowed_origins, settings.cors_allowed_headers),
         max_message_bytes=settings.max_message_bytes,
         pages={
-            **openapi.pages(deployments, types.of_request),
+            **openapi.pages(deployments, types.of_request, needs_token=not anonymous),
             **TokenEndpoints(gateway.issuer).endpoints(),
             **ClassifierApi(classifying).endpoints(),
         },

@@ -11,6 +11,11 @@ Json = dict[str, Any]
 
 LINE_CHARACTERS = 60
 
+TOKEN_FIELD = """<p class="token"><label for="token">Token</label> \
+<input id="token" type="password" autocomplete="off" spellcheck="false" placeholder="shown to the server with each request">
+</p>
+"""
+
 
 def render_page(document: Json, path: str) -> str:
     """HTML. `path` is where the page stands: all its links are relative, so that a proxy may put it below a prefix."""
@@ -38,7 +43,7 @@ def render_page(document: Json, path: str) -> str:
 <p>{escape(info["summary"])} {escape(info["description"])}</p>
 <nav aria-label="Parts of this page"><ul>{links}<li><a href="#schemas">schemas</a></li>\
 <li><a href="{to_root}openapi.json">openapi.json</a></li></ul></nav>
-</header>
+{TOKEN_FIELD if document.get("security") else ""}</header>
 <main id="operations">
 {"".join(_group(tag, operations) for tag, operations in groups)}
 {_schemas(document)}

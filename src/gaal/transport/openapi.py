@@ -41,20 +41,35 @@ SECURITY_HEADERS = (
 
 Json = dict[str, Any]
 
+SECURITY: Json = {"security": [{"token": []}, {"client": []}]}
+"""What the document says where requests must show a token; the names are those of `SECURITY_SCHEMES`."""
+
+SECURITY_SCHEMES: Json = {
+    "token": {"type": "http", "scheme": "bearer", "description": "A token of a client, or of the configured issuer."},
+    "client": {
+        "type": "oauth2",
+        "description": "A token for the key and the secret of a client.",
+        "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": {}}},
+    },
+}
+
 
 TypesOf: TypeAlias = Callable[[Request], Awaitable[OwnTypes | None]]
 """What the client of a request has registered; None where the request shows no token."""
 
 
-def pages(deployments: Deployments, types_of: TypesOf | None = None) -> Mapping[str, Endpoint]:
+def pages(
+    deployments: Deployments, types_of: TypesOf | None = None, *, needs_token: bool = False
+) -> Mapping[str, Endpoint]:
     """The endpoints of the document, of the page and of what the page loads, by path.
 
-    With `types_of` a client is shown the Classifier API too, with its own types.
+    With `types_of` a client is shown the Classifier API too, with its own types. `needs_token` says that requests
+    must show a token.
     """
 
     async def seen(request: Request) -> Json:
         types = None if types_of is None else await types_of(request)
-        return await document(deployments.seen_by(request.caller), types)
+        return await document(deployments.seen_by(request.caller), types) | (SECURITY if needs_token else {})
 
     async def as_json(request: Request) -> Reply:
         return Reply(orjson.dumps(await seen(request), option=orjson.OPT_INDENT_2))
@@ -269,6 +284,7 @@ def _components(types: OwnTypes | None) -> Json:
     }
     return {
         "schemas": orjson.loads(_static("schemas.json")) | own,
+        "securitySchemes": SECURITY_SCHEMES,
         "parameters": {"Puid": {"name": "Seldon-Puid", "in": "header", "required": False, **puid}},
         "headers": {"Puid": puid},
         "responses": {

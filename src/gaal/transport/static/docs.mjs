@@ -2,6 +2,20 @@
 
 const root = new URL(document.documentElement.dataset.root, location.href);
 
+/** The field for the token, where the server asks for one. The token with which the page was opened is taken over. */
+const tokenField = document.getElementById("token");
+if (tokenField) {
+  const here = new URL(location.href);
+  tokenField.value = here.searchParams.get("oauth_token") ?? "";
+  // It should not stay in the address, where it would be seen, copied and kept.
+  here.searchParams.delete("oauth_token");
+  history.replaceState(null, "", here);
+}
+
+function credentials() {
+  return tokenField?.value ? { authorization: `Bearer ${tokenField.value}` } : {};
+}
+
 /** Single quotes, as a POSIX shell reads them. */
 function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
@@ -18,8 +32,9 @@ function requestOf(form) {
 }
 
 function curlOf({ url, body }) {
-  if (body === undefined) return `curl ${quoted(url)}`;
-  return `curl ${quoted(url)} -H 'Content-Type: application/json' -d ${quoted(compact(body))}`;
+  const token = tokenField ? ' -H "Authorization: Bearer $TOKEN"' : "";
+  if (body === undefined) return `curl ${quoted(url)}${token}`;
+  return `curl ${quoted(url)}${token} -H 'Content-Type: application/json' -d ${quoted(compact(body))}`;
 }
 
 /** The JSON text without its white space; what is not JSON stays as it is. */
@@ -86,7 +101,7 @@ async function send(form) {
   button.setAttribute("aria-busy", "true");
   const started = performance.now();
   try {
-    const headers = body === undefined ? {} : { "content-type": "application/json" };
+    const headers = body === undefined ? credentials() : { ...credentials(), "content-type": "application/json" };
     const response = await fetch(url, { method, headers, body });
     const text = await response.text();
     show(".code", `${response.status} ${response.statusText}`.trim());
