@@ -138,7 +138,7 @@ def _ask(file: int, slot: int, n_slots: int, seconds: float, passed: Any) -> Non
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         for name in ("a", "b", "c"):
-            if passes(shared, Limits(rate_per_s=200, burst=10), name):
+            if passes(shared, Limits(rate_per_s=200, burst=200), name):
                 with passed.get_lock():
                     passed.value += 1
 
@@ -155,4 +155,5 @@ def test_processes_count_together(file: int) -> None:
         assert each.exitcode == 0
     lasted_s = time.monotonic() - started
 
-    assert 3 * 200 * 0.4 <= passed.value <= 3 * (10 + 200 * lasted_s)
+    # The burst alone gets through on the slowest machine; were each counted alone, it would be three times as much.
+    assert 3 * 200 <= passed.value <= 3 * (200 + 200 * lasted_s)

@@ -65,13 +65,14 @@ class GuardedRestServer(RestServer):
     async def _answer(self, endpoint: Endpoint, request: Request, receive: Receive) -> Reply:
         if endpoint.is_open:
             return await super()._answer(endpoint, request, receive)
+        refuse = endpoint.refuse or self._refuse
         token = token_of_head(request.headers, request.query)
         if token is None and media_type_of(request.content_type) == FORM:
             try:
                 body = await read_body(receive, self._max_bytes)
                 token = form_field(body, "oauth_token")
             except GaalError as error:
-                return self._refuse(error)
+                return refuse(error)
             receive = _again(body, receive)
         try:
             request.caller = await self._access.caller_of_request(endpoint, request, token)
@@ -80,7 +81,7 @@ class GuardedRestServer(RestServer):
                 return await super()._answer(endpoint, request, receive)
         except GaalError as error:
             await discard_body(receive, self._max_bytes)
-            return self._refuse(error)
+            return refuse(error)
 
 
 class GuardedGrpcServer(GrpcServer):

@@ -15,7 +15,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -25,7 +26,7 @@ from gaal.errors import GaalError, MessageError, StoreError, Unauthenticated
 from gaal.gateway.caller import ANONYMOUS, Caller
 from gaal.protocols import classifier, json_text
 from gaal.storage.records import Event
-from gaal.transport.access import FORM, bearer_token
+from gaal.transport.access import FORM, token_of_head
 from gaal.transport.bodies import media_type_of
 from gaal.transport.classifying import STICKY_KEY, Classifying, Question, new_puid, sendable
 from gaal.transport.error_bean import error_bean
@@ -56,7 +57,7 @@ _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 
 
 class ClassifierApi:
-    """The endpoints. Each finds out by itself who asks."""
+    """The endpoints. Where the server asks nobody for a token, and for pages, each finds out by itself who asks."""
 
     def __init__(self, classifying: Classifying) -> None:
         self._classifying = classifying
@@ -64,10 +65,10 @@ class ClassifierApi:
 
     def endpoints(self) -> dict[str, Endpoint]:
         """By path."""
-        post, any_method = ("POST", "OPTIONS"), ()
+        post, any_method, is_open = ("POST", "OPTIONS"), (), self._classifying.anonymous
         return {
-            "/predict": _endpoint(post, self._guarded(self._predict), "predict"),
-            "/events": _endpoint(post, self._guarded(self._add_event), "events"),
+            "/predict": _endpoint(post, self._guarded(self._predict), "predict", is_open),
+            "/events": _endpoint(post, self._guarded(self._add_event), "events", is_open),
             "/js/predict": _endpoint(any_method, self._scripted(self._js_predict), "js-predict"),
             "/js/event/new": _endpoint(any_method, self._scripted(self._js_add_event), "js-event"),
         }
@@ -75,20 +76,22 @@ class ClassifierApi:
     # From servers ----------------------------------------------------------------------------------------------------
 
     async def _predict(self, request: Request, parameters: Parameters) -> Reply:
-        caller = await self._caller_of_token(request, parameters)
-        with self._accounts.admitted(caller):
+        async with self._let_in(request) as caller:
             return await self._prediction(json_text.parse(request.body), caller, request, parameters)
 
     async def _add_event(self, request: Request, parameters: Parameters) -> Reply:
-        caller = await self._caller_of_token(request, parameters)
-        with self._accounts.admitted(caller):
+        async with self._let_in(request) as caller:
             return await self._event(json_text.parse(request.body), caller)
 
-    async def _caller_of_token(self, request: Request, parameters: Parameters) -> Caller:
-        token = bearer_token(request.headers)
-        if token is None and (given := _single(parameters, "oauth_token")):
-            token = given.encode()
-        return await self._classifying.caller_of_token(token)
+    @asynccontextmanager
+    async def _let_in(self, request: Request) -> AsyncIterator[Caller]:
+        """Who shows the token, counted until it is answered. A server that asks everybody for one has seen to both."""
+        if request.caller is not ANONYMOUS:
+            yield request.caller
+            return
+        caller = await self._classifying.caller_of_token(token_of_head(request.headers, request.query))
+        with self._accounts.admitted(caller):
+            yield caller
 
     # From pages ------------------------------------------------------------------------------------------------------
 
@@ -156,8 +159,10 @@ class ClassifierApi:
         return handle
 
 
-def _endpoint(methods: tuple[str, ...], handle: Callable[[Request], Awaitable[Reply]], service: str) -> Endpoint:
-    return Endpoint(methods, handle, service, is_open=True, refuse=error_bean)
+def _endpoint(
+    methods: tuple[str, ...], handle: Callable[[Request], Awaitable[Reply]], service: str, is_open: bool = True
+) -> Endpoint:
+    return Endpoint(methods, handle, service, is_open=is_open, refuse=error_bean)
 
 
 def parameters_of(request: Request) -> Parameters:

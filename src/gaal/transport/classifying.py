@@ -82,7 +82,7 @@ class Classifying:
     ) -> None:
         """With `anonymous`, a call without any token is answered by a deployment."""
         self.access = access
-        self._anonymous = anonymous
+        self.anonymous = anonymous
         self._deployments = deployments
         self._strategies = strategies
         self._types = types
@@ -93,13 +93,13 @@ class Classifying:
 
     async def caller_of_token(self, token: bytes | None) -> Caller:
         """Who shows this token. Raises AccessError, and StoreError if nobody can say."""
-        if token is None and self._anonymous:
+        if token is None and self.anonymous:
             return ANONYMOUS
         return await self.access.caller(token, writes=True)
 
     async def caller_of_js_key(self, key: str | None, referrer: str | None) -> Caller:
         """Who shows this key. Raises as `caller_of_token`."""
-        if not key and self._anonymous:
+        if not key and self.anonymous:
             return ANONYMOUS
         found = await self.access.accounts.caller_of_js_key(key, referrer)
         return Caller(found.client, EVERYTHING, found.key)  # that it is for these paths has been seen to

@@ -12,8 +12,7 @@ Json = dict[str, Any]
 LINE_CHARACTERS = 60
 
 TOKEN_FIELD = """<p class="token"><label for="token">Token</label> \
-<input id="token" type="password" autocomplete="off" spellcheck="false" placeholder="shown to the server with each request">
-</p>
+<input id="token" type="password" autocomplete="off" spellcheck="false" placeholder="shown with each request"></p>
 """
 
 
