@@ -1,4 +1,4 @@
-"""Programs that some tests need and not every machine has: `scripts/install-test-tools` brings them."""
+"""Programs that some tests need and not every machine has: `scripts/test` brings them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import pytest
 
 NODE_FOLDER = Path(__file__).parent / "node"
+CLIENTS = Path(__file__).parent.parent / ".venv" / "clients"
 
 
 def node() -> str:
@@ -31,11 +32,23 @@ def chromium() -> str:
     _missing("chromium")
 
 
+def client_python(client: str) -> str:
+    """The Python of the environment that has this client and what it needs, nothing of Gaal."""
+    found = CLIENTS / client / "bin" / "python"
+    if not (CLIENTS / client / "installed").is_file():
+        _missing(f"the client {client}", "scripts/test")
+    return str(found)
+
+
 async def run_script(name: str, *arguments: str, timeout_s: float = 60) -> Any:
     """What a script of tests/node prints, which is JSON."""
-    script = str(NODE_FOLDER / name)
+    return await run_program(node(), str(NODE_FOLDER / name), *arguments, timeout_s=timeout_s)
+
+
+async def run_program(*command: str, timeout_s: float = 60) -> Any:
+    """What a program prints, which is JSON."""
     process = await asyncio.create_subprocess_exec(
-        node(), script, *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
         async with asyncio.timeout(timeout_s):
@@ -48,8 +61,8 @@ async def run_script(name: str, *arguments: str, timeout_s: float = 60) -> Any:
     return json.loads(printed)
 
 
-def _missing(what: str) -> NoReturn:
-    reason = f"{what} is missing; scripts/install-test-tools installs it"
+def _missing(what: str, brought_by: str = "scripts/install-test-tools") -> NoReturn:
+    reason = f"{what} is missing; {brought_by} installs it"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)

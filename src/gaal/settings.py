@@ -189,6 +189,9 @@ class ServeSettings:
         "none",
         "What changes the models of targets while the server serves: nothing, requests to load and unload, or files.",
     )
+    servers: Path | None = setting(
+        FILE, None, "Which component stands behind an implementation that Gaal has not itself, YAML or JSON."
+    )
     max_message_bytes: int = setting(BYTES, 64 * 1024 * 1024, "The largest message that is taken, over REST and gRPC.")
     request_timeout_s: float | None = setting(
         seconds(zero=False), None, "How long a request may take. Without it there is no limit.", unit="s"

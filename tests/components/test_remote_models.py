@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from far_sides import Asked, HttpFarSide, http_far_side, port_of_nobody
 from serving import Serve, Server
@@ -60,6 +62,7 @@ async def post(server: Server, path: str, body: Any) -> httpx.Response:
         return await client.post(server.url + path, json=body)
 
 
+TYPES = "type.googleapis.com/tensorflow.serving"
 PREDICTIONS = "/api/v1.0/predictions"
 
 
@@ -198,3 +201,50 @@ def test_a_unit_speaks_a_known_protocol() -> None:
     annotated = {"gaal.dev/protocol.model": "soap"}
     with pytest.raises(GraphError, match=rules.UNIT_PROTOCOL):
         loads(document("seldon", "REST", 1, **annotated), "test")
+
+
+@pytest.mark.parametrize("transport", ["rest", "grpc"])
+async def test_parameters_alone_make_tensorflow_server_a_proxy(serve: Serve, transport: str) -> None:
+    far = await serve(FAR)
+    given = {
+        "rest_endpoint": far.url,
+        "grpc_endpoint": far.address,
+        "model_name": "one",
+        "signature_name": "serving_default",
+        "model_input": "x",
+        "model_output": "outputs",
+    }
+    parameters = [{"name": name, "type": "STRING", "value": value} for name, value in given.items()]
+    server = await serve(document=proxy(transport, parameters))
+    reply = await post(server, PREDICTIONS, {"data": {"tensor": {"shape": [1, 2], "values": [1.5, 2]}}})
+    assert reply.json()["data"]["tensor"] == {"shape": [1, 2], "values": [3, 4]}
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        assert (await client.get("/api/v1.0/status/model")).json()["strData"] == "healthy"
+
+
+def proxy(transport: str, parameters: list[dict[str, str]]) -> str:
+    graph = {"name": "model", "implementation": "TENSORFLOW_SERVER", "parameters": parameters}
+    spec = {"transport": transport, "predictors": [{"name": "main", "graph": graph}]}
+    head = {"apiVersion": "machinelearning.seldon.io/v1", "kind": "SeldonDeployment", "metadata": {"name": "near"}}
+    return json.dumps({**head, "spec": spec})
+
+
+async def test_a_whole_request_as_custom_data_goes_and_comes_back_as_it_is(serve: Serve) -> None:
+    far = await serve(FAR)
+    server = await serve(document=proxy("grpc", [{"name": "grpc_endpoint", "type": "STRING", "value": far.address}]))
+    tensor = {"dtype": "DT_FLOAT", "tensorShape": {"dim": [{"size": "1"}, {"size": "2"}]}, "floatVal": [1.5, 2]}
+    request = {"@type": f"{TYPES}.PredictRequest", "modelSpec": {"name": "one"}, "inputs": {"x": tensor}}
+    reply = (await post(server, PREDICTIONS, {"customData": request})).json()
+    assert reply["customData"]["@type"] == f"{TYPES}.PredictResponse"
+    assert reply["customData"]["modelSpec"]["name"] == "one"
+    [output] = reply["customData"]["outputs"].values()
+    assert base64.b64decode(output["tensorContent"]) == np.array([3, 4], "<f4").tobytes()
+    assert reply["meta"]["requestPath"] == {"model": "TENSORFLOW_SERVER"}
+
+
+async def test_a_proxy_to_nobody_says_where_it_looked(serve: Serve) -> None:
+    at = f"http://127.0.0.1:{port_of_nobody()}"
+    server = await serve(document=proxy("rest", [{"name": "rest_endpoint", "type": "STRING", "value": at}]))
+    reply = await post(server, PREDICTIONS, {"data": {"ndarray": [[1]]}})
+    assert reply.status_code == 503
+    assert reply.json()["status"]["info"].startswith(f'unit "model": {at}/v1/models/model:predict: ')

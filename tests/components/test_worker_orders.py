@@ -22,6 +22,7 @@ UNIT = PredictiveUnit(
     model_uri="s3://bucket/model",
     env_secret="secret",
     calls=Calls(64, 2, 100),
+    extra="acme[torch]",
 )
 
 

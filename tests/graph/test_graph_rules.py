@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gaal.errors import GraphError, Violation
-from gaal.graph import rules
+from gaal.graph import names, rules
 from gaal.graph.deployment import Deployment
 from gaal.graph.load import loads
 
@@ -267,8 +267,15 @@ def test_some_servers_do_not_speak_tensorflow(load_graph: Load) -> None:
     assert found == (Violation(f"{GRAPH}.implementation", rules.TENSORFLOW_PROTOCOL, "XGBOOST_SERVER"),)
 
 
-def test_a_hugging_face_server_needs_no_model_uri(load_graph: Load) -> None:
-    load_graph("{name: m, implementation: HUGGINGFACE_SERVER}")
+@pytest.mark.parametrize("name", names.SPOKEN)
+def test_a_server_that_runs_elsewhere_must_be_named(load_graph: Load, name: str) -> None:
+    at = f"{GRAPH}.implementation"
+    assert violations_of(load_graph, f"{{name: m, implementation: {name}}}") == (Violation(at, rules.FAR_SIDE, name),)
+    loads_itself = f"{rules.FAR_SIDE}; it loads gs://m by itself, not Gaal"
+    found = violations_of(load_graph, f"{{name: m, implementation: {name}, modelUri: gs://m}}")
+    assert found == (Violation(at, loads_itself, name),)
+    load_graph(f"{{name: m, implementation: {name}, modelUri: gs://m, endpoint: {{service_host: far}}}}")
+    load_graph(f"{{name: m, implementation: {name}}}", metadata="{annotations: {gaal.dev/component.m: C}}")
 
 
 def test_all_violations_are_reported_at_once(load_graph: Load) -> None:

@@ -38,7 +38,7 @@ def test_the_servers_that_documents_may_name_are_those_that_there_are() -> None:
 
 
 def test_the_document_on_the_page_is_one() -> None:
-    [text] = re.findall(r"```yaml\n(.*?)```", SERVERS_PAGE, re.DOTALL)
+    text, _ = re.findall(r"```yaml\n(.*?)```", SERVERS_PAGE, re.DOTALL)
     [deployment] = loads(text, "the page")
     unit = deployment.predictors[0].graph
     assert (unit.implementation, unit.model_uri, unit.env_secret) == (

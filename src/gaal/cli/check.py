@@ -71,6 +71,17 @@ def check(
     app_dir: Annotated[
         Path, Option("--app-dir", metavar="FOLDER", exists=True, file_okay=False, help="Where their modules are.")
     ] = Path("."),
+    servers: Annotated[
+        Path | None,
+        Option(
+            "--servers",
+            envvar="GAAL_SERVERS",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Which component stands behind an implementation that Gaal has not itself, as for gaal serve.",
+        ),
+    ] = None,
 ) -> None:
     """Try a contract.json on a server, or look over a SeldonDeployment before it is served."""
     wanted = Wanted(endpoint, n_requests, batch_size, tensor, prnt, seed)
@@ -80,7 +91,7 @@ def check(
                 target, url, _Place(internal, grpc, deployment, timeout, (token, key, secret)), wanted, strict
             )
         else:
-            found = _look_over(target, app_dir if load else None)
+            found = _look_over(target, app_dir if load else None, servers)
             check_report.show_rows(target, found)
             status = BROKEN if any(strict or each.level == "error" for each in found) else FINE
     except GaalError as error:
@@ -140,14 +151,14 @@ def _server(url: str, place: _Place) -> Server:
 # A file, or a folder, by itself.
 
 
-def _look_over(target: str, app_dir: Path | None) -> list[check_report.Row]:
+def _look_over(target: str, app_dir: Path | None, servers: Path | None) -> list[check_report.Row]:
     """What is odd in a contract, or in the documents of a file or folder. Raises GaalError for what is wrong.
 
-    `app_dir` has the modules of the components if they are to be loaded.
+    `app_dir` has the modules of the components if they are to be loaded, `servers` is the file of --servers.
     """
     if not Path(target).is_dir() and _is_contract(target):
         return check_report.rows("warning", read_contract(target).warnings)
-    return _look_over_deployments(Path(target), app_dir)
+    return _look_over_deployments(Path(target), app_dir, servers)
 
 
 def _is_contract(file: str) -> bool:
@@ -161,15 +172,17 @@ def _is_deployment(file: str) -> bool:
     return any(isinstance(each, dict) and each.get("kind") == "SeldonDeployment" for each in read_documents(file))
 
 
-def _look_over_deployments(path: Path, app_dir: Path | None) -> list[check_report.Row]:
+def _look_over_deployments(path: Path, app_dir: Path | None, servers: Path | None) -> list[check_report.Row]:
     import asyncio
 
     from gaal.graph import lint, load
+    from gaal.graph.servers import NONE, read_servers
 
     found: list[check_report.Row] = []
-    for each in load.check(path):
+    in_force = NONE if servers is None else read_servers(servers)
+    for each in load.check(path, in_force):
         metadata, failures = asyncio.run(_loaded(each, app_dir)) if app_dir is not None else ({}, [])
-        odd = [*each.warnings, *_prefixed(each.prefix, lint.findings(each.document, metadata))]
+        odd = [*each.warnings, *_prefixed(each.prefix, lint.findings(each.document, metadata, in_force))]
         found += check_report.rows("error", _prefixed(each.prefix, failures))
         found += check_report.rows("warning", (one for one in odd if not one.rule.startswith(lint.REPLACED_WARNINGS)))
     return found

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 
 from gaal.cli.gateway import Gateway
 from gaal.cli.model_targets import model_deployments
@@ -48,6 +49,9 @@ from gaal.transport.tensorflow_grpc import TensorFlowServices
 from gaal.transport.tensorflow_rest import TensorFlowRest
 from gaal.transport.token_endpoints import TokenEndpoints
 from gaal.transport.worker import WorkerContext
+
+if TYPE_CHECKING:
+    from gaal.graph.servers import Servers
 
 logger = logging.getLogger("gaal")
 
@@ -190,12 +194,19 @@ def _read_target(target: str, settings: ServeSettings) -> Sequence[Deployment]:
     if path.is_dir() or path.suffix in (".yaml", ".yml", ".json"):
         from gaal.graph.load import load  # pydantic and YAML, 100 ms that a bare class need not wait for
 
-        return load(path)
+        return load(path, _servers(settings.servers))
     if not re.fullmatch(r"[A-Za-z_][\w.]*(:[A-Za-z_]\w*)?", target):
         rule = "must be a SeldonDeployment or model file, a folder of them, or a class as Module or pkg.mod:Class"
         raise SettingsError([Violation("TARGET", rule, target)])
     name = settings.name or _kebab(split_name(target)[1])
     return [_placed(replace(single(name, target), namespace=settings.namespace), Placement(settings.placement))]
+
+
+def _servers(file: Path | None) -> Servers:
+    """The servers by configuration. Raises GraphError for what is wrong in the file."""
+    from gaal.graph.servers import NONE, read_servers
+
+    return NONE if file is None else read_servers(file)
 
 
 def _placed(deployment: Deployment, placement: Placement) -> Deployment:

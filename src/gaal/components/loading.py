@@ -65,7 +65,22 @@ class ComponentLoader:
         if unit.component is None:
             return make_built_in(unit, parameters, self._generator)
         self._set_environment(unit)
+        if unit.implementation != names.UNKNOWN_IMPLEMENTATION:
+            from gaal.components.custom_server import CustomServerUnit
+
+            found = self._server_class(unit, unit.component)
+            return CustomServerUnit(unit, found, parameters, recorder, self._models)
         return UserClass(unit, self.component_class(unit.name, unit.component), parameters, recorder)
+
+    def _server_class(self, unit: PredictiveUnit, name: str) -> Callable[..., Any]:
+        """The class of a server by configuration. Raises ComponentLoadError, with what installs it."""
+        try:
+            return self.component_class(unit.name, name)
+        except ComponentLoadError as error:
+            installs = f": pip install '{unit.extra}'" if unit.extra else ""
+            if not isinstance(error.__cause__, ImportError):
+                installs = ""
+            raise ComponentLoadError(unit.name, f"{unit.implementation}: {error.what}{installs}") from error
 
     def _set_environment(self, unit: PredictiveUnit) -> None:
         """Set the variables of the unit's container. Units in one process share them, so the first one wins."""

@@ -31,10 +31,11 @@ class TensorFlowGrpcUnit(ModelUnit, GrpcUnit):
 
     async def _predicted(self, message: Message, context: Context) -> Message:
         model = self.model
-        request = protobuf.encode_request(message, self._spec(), model.input_name)
+        whole = protobuf.packed_request(message)
+        request = protobuf.encode_request(message, self._spec(), model.input_name) if whole is None else whole
         body, _ = await self._calls.answer(self._model_predict, request, model_metadata(context))
         with self._place.wrong_replies():
-            reply = protobuf.decode_reply(body, model.output_name)
+            reply = protobuf.decode_reply(body, model.output_name) if whole is None else protobuf.packed_reply(body)
         reply.encoding = context.encoding
         return reply
 

@@ -70,6 +70,7 @@ def _object_of(unit: PredictiveUnit) -> dict[str, Any]:
         "image": unit.image,
         "model_uri": unit.model_uri,
         "env_secret": unit.env_secret,
+        "extra": unit.extra,
         "calls": [unit.calls.max_batch_rows, unit.calls.n_threads, unit.calls.max_waiting],
     }
 
@@ -86,6 +87,7 @@ def _unit_of(told: dict[str, Any]) -> PredictiveUnit:
         image=told["image"],
         model_uri=told["model_uri"],
         env_secret=told["env_secret"],
+        extra=told["extra"],
         calls=Calls(*told["calls"]),
     )
 

@@ -100,7 +100,8 @@ class PredictiveUnit:
     `component` is the code that stands here, `pkg.mod:Class` or `Module`, or None where `implementation` or
     `endpoint` says it all. `image` is the container image that the document names ("" if none), `env` what the
     document sets in the container, `identity` what a cluster adds to that: who this unit is (PREDICTIVE_UNIT_ID, …).
-    `env_secret` names the secret with the variables for fetching the model at `model_uri`.
+    `env_secret` names the secret with the variables for fetching the model at `model_uri`. `extra` is what pip
+    installs for the component, "" where nothing says so.
     """
 
     name: str
@@ -119,6 +120,7 @@ class PredictiveUnit:
     model_uri: str = ""
     env_secret: str = ""
     calls: Calls = Calls()
+    extra: str = ""
 
     @property
     def origin(self) -> str:

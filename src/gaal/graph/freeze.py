@@ -35,18 +35,23 @@ from gaal.graph.deployment import (
     Workers,
     identity,
 )
+from gaal.graph.far_sides import has_tls
 from gaal.graph.schema import Document, Unit
 from gaal.graph.schema import Predictor as WrittenPredictor
+from gaal.graph.servers import NONE, CustomServer, Servers
 from gaal.graph.unit_protocol import unit_protocol
 
 
-def frozen(document: Document, warnings: Sequence[str]) -> Deployment:
-    """The deployment of a document whose defaults are filled in and that breaks no rule."""
+def frozen(document: Document, warnings: Sequence[str], servers: Servers = NONE) -> Deployment:
+    """The deployment of a document whose defaults are filled in and that breaks no rule.
+
+    `servers` are those by configuration, that it may name as implementations.
+    """
     spec, metadata = document.spec, document.metadata
     return Deployment(
         name=metadata.name,
         namespace=metadata.namespace,
-        predictors=tuple(_predictor(document, index) for index in range(len(spec.predictors))),
+        predictors=tuple(_predictor(document, index, servers) for index in range(len(spec.predictors))),
         protocol=spec.protocol,
         annotations={**metadata.annotations, **spec.annotations},
         rest_timeout_s=_timeout_s(document, REST_TIMEOUT),
@@ -61,7 +66,7 @@ def _timeout_s(document: Document, key: str) -> float | None:
     return milliseconds / 1000 if milliseconds else None
 
 
-def _predictor(document: Document, index: int) -> Predictor:
+def _predictor(document: Document, index: int, servers: Servers) -> Predictor:
     predictor = document.spec.predictors[index]
     assert predictor.graph is not None  # rules.REQUIRED
     # A shadow without traffic gets a copy of every request, and a single predictor has all there are.
@@ -69,7 +74,7 @@ def _predictor(document: Document, index: int) -> Predictor:
     traffic = (predictor.traffic or 0) if several and not predictor.shadow else predictor.traffic or 100
     return Predictor(
         name=predictor.name,
-        graph=_unit(predictor.graph, _Around(document, predictor, of_predictor(document, index))),
+        graph=_unit(predictor.graph, _Around(document, predictor, of_predictor(document, index), servers)),
         traffic=traffic,
         shadow=predictor.shadow,
         annotations=predictor.annotations,
@@ -85,6 +90,7 @@ class _Around:
     document: Document
     predictor: WrittenPredictor
     annotations: Annotations
+    servers: Servers
 
 
 def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
@@ -95,7 +101,9 @@ def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
     by_annotation = unit_code.annotated(unit, around.annotations) is not None
     placement = _placement(unit, around.annotations)
     is_remote = placement is Placement.REMOTE or not (by_annotation or (code and placement is not Placement.AUTO))
-    parameters = _parameters(unit, code)
+    endpoint = _endpoint(unit, around) if is_remote else None
+    server = around.servers.get(unit.implementation) if endpoint is None and not by_annotation else None
+    parameters = _parameters(unit, code, server)
     return PredictiveUnit(
         name=unit.name,
         type=UnitType(unit.type),
@@ -103,9 +111,9 @@ def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
         methods=frozenset(Method(method) for method in unit.methods),
         children=tuple(_unit(child, around) for child in unit.children),
         parameters=parameters,
-        component=code.component if code else None,
-        endpoint=_endpoint(unit, around) if is_remote else None,
-        placement=placement,
+        component=_component(code, server),
+        endpoint=endpoint,
+        placement=server.placement if server and placement is Placement.AUTO else placement,
         workers=_workers(unit, around.annotations),
         image=image,
         env=unit_code.environment(container.env) if container else {},
@@ -115,14 +123,23 @@ def _unit(unit: Unit, around: _Around) -> PredictiveUnit:
         model_uri=unit.modelUri,
         env_secret=unit.envSecretRefName,
         calls=_calls(unit, around.annotations),
+        extra=server.extra if server else "",
     )
 
 
-def _parameters(unit: Unit, code: unit_code.Code | None) -> tuple[Parameter, ...]:
-    """Those of the container, as in Kubernetes, else those of the graph."""
+def _component(code: unit_code.Code | None, server: CustomServer | None) -> str | None:
+    if code:
+        return code.component
+    return server.component if server else None
+
+
+def _parameters(unit: Unit, code: unit_code.Code | None, server: CustomServer | None) -> tuple[Parameter, ...]:
+    """Those of the container, as in Kubernetes, else those of the graph; what these do not say, the server's."""
     if code and code.parameters:
         return parameters.from_json(code.parameters)
-    return tuple(Parameter(each.name, each.value or "", each.type) for each in unit.parameters)
+    given = {each.name for each in unit.parameters}
+    inherited = (each for each in (server.parameters if server else ()) if each.name not in given)
+    return (*inherited, *(Parameter(each.name, each.value or "", each.type) for each in unit.parameters))
 
 
 def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
@@ -136,7 +153,7 @@ def _endpoint(unit: Unit, around: _Around) -> Endpoint | None:
         endpoint.grpcPort or 0,
         endpoint.type,
         timeout_s=_timeout_s(around.document, REST_TIMEOUT if endpoint.type == "REST" else GRPC_TIMEOUT),
-        is_tls=tls is not None and tls.value == "true",
+        is_tls=(tls is not None and tls.value == "true") or has_tls(unit),
         tls_ca=tls_ca.value if tls_ca else "",
         protocol=unit_protocol(unit, around.document.spec.protocol, around.annotations),
     )

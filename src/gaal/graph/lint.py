@@ -7,7 +7,7 @@ Pure: nothing of the graph is loaded. What components declare of themselves may 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +46,11 @@ Known = Mapping[tuple[int, str], Mapping[str, Any]]
 """The metadata that a loaded component has, in its JSON form, by the index of its predictor and its own name."""
 
 
-def findings(document: Document, loaded: Known | None = None) -> Iterator[Violation]:
-    """Everything that is questionable in a document whose defaults are filled in and that breaks no rule."""
+def findings(document: Document, loaded: Known | None = None, servers: Collection[str] = ()) -> Iterator[Violation]:
+    """Everything that is questionable in a document whose defaults are filled in and that breaks no rule.
+
+    `servers` are the implementations by configuration.
+    """
     yield from _unserved(document)
     several = len(document.spec.predictors) > 1
     for index, predictor in enumerate(document.spec.predictors):
@@ -57,7 +60,7 @@ def findings(document: Document, loaded: Known | None = None) -> Iterator[Violat
         if several and not predictor.shadow and not predictor.traffic:
             yield Violation(place(path, "traffic"), NO_TRAFFIC, predictor.traffic)
         hears = not predictor.shadow and (not several or bool(predictor.traffic))
-        yield from _unit_findings(_Spot(graph, place(path, "graph"), hears_feedback=hears))
+        yield from _unit_findings(_Spot(graph, place(path, "graph"), servers, hears_feedback=hears))
         of_units = {name: each for (at, name), each in (loaded or {}).items() if at == index}
         yield from _misfits(graph, predictor, path, of_units)
 
@@ -106,13 +109,16 @@ class _Spot:
 
     unit: Unit
     path: str
+    servers: Collection[str]
     hears_feedback: bool = True
     is_below_learner: bool = False
 
     def child(self, index: int, *, is_reached: bool) -> _Spot:
         learns = _learns(self.unit)
         path = place(self.path, "children", index)
-        return _Spot(self.unit.children[index], path, self.hears_feedback and is_reached, is_below_learner=learns)
+        return _Spot(
+            self.unit.children[index], path, self.servers, self.hears_feedback and is_reached, is_below_learner=learns
+        )
 
 
 def _unit_findings(spot: _Spot) -> Iterator[Violation]:
@@ -133,8 +139,8 @@ def _unit_findings(spot: _Spot) -> Iterator[Violation]:
 
 def _unserved_fields(spot: _Spot) -> Iterator[Violation]:
     unit = spot.unit
-    is_elsewhere = unit.implementation in names.SPOKEN and bool(unit.endpoint.service_host)
-    if unit.implementation in names.PREPACKAGED and unit.implementation not in names.SERVED_HERE and not is_elsewhere:
+    is_run = unit.implementation in (*names.SERVED_HERE, *names.SPOKEN, *spot.servers)
+    if unit.implementation in names.PREPACKAGED and not is_run:
         yield Violation(place(spot.path, "implementation"), UNSERVED_IMPLEMENTATION, unit.implementation)
     if unit.logger is not None:
         yield Violation(place(spot.path, "logger"), UNSERVED_LOGGER, unit.logger.mode)

@@ -12,6 +12,7 @@ from gaal.graph import defaults, names, rules, schema, validate
 from gaal.graph.deployment import Deployment
 from gaal.graph.freeze import frozen
 from gaal.graph.places import around, known_names, shown
+from gaal.graph.servers import NONE, Servers
 from gaal.graph.text import parse, read_text
 
 SUFFIXES = (".json", ".yaml", ".yml")
@@ -20,13 +21,13 @@ SUFFIXES = (".json", ".yaml", ".yml")
 _LISTS = ("List", "SeldonDeploymentList")
 
 
-def load(path: Path) -> tuple[Deployment, ...]:
+def load(path: Path, servers: Servers = NONE) -> tuple[Deployment, ...]:
     """The deployments in a YAML or JSON file, or in the files of a folder in the order of their names.
 
-    A folder's files may also hold documents of other kinds, which are skipped with a warning. Raises GraphError with
-    every violation of every document.
+    A folder's files may also hold documents of other kinds, which are skipped with a warning. `servers` may stand as
+    implementations beside those that Gaal has itself. Raises GraphError with every violation of every document.
     """
-    return tuple(each.deployment for each in check(path))
+    return tuple(each.deployment for each in check(path, servers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,11 @@ class Checked:
     warnings: tuple[Violation, ...]
 
 
-def check(path: Path) -> tuple[Checked, ...]:
+def check(path: Path, servers: Servers = NONE) -> tuple[Checked, ...]:
     """As `load`, with the documents beside the deployments: what has to name places in them needs both."""
     if not path.is_dir():
-        return _checked(str(path), _documents(read_text(path, str(path)), str(path), prefix=""), skip_others=False)
+        found = _documents(read_text(path, str(path)), str(path), prefix="")
+        return _checked(str(path), found, servers, skip_others=False)
     documents: list[_Found] = []
     violations: list[Violation] = []
     for file in _files(path):
@@ -54,7 +56,7 @@ def check(path: Path) -> tuple[Checked, ...]:
             documents += _documents(read_text(file, str(file)), str(file), prefix)
         except GraphError as error:
             violations += (replace(each, path=prefix + each.path) for each in error.violations)
-    return _checked(str(path), documents, skip_others=True, violations=violations)
+    return _checked(str(path), documents, servers, skip_others=True, violations=violations)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -64,14 +66,14 @@ def _files(folder: Path) -> list[Path]:
         raise GraphError(str(folder), [Violation("document", f"{rules.UNREADABLE}: {error.strerror}")]) from None
 
 
-def loads(text: str, source: str) -> tuple[Deployment, ...]:
+def loads(text: str, source: str, servers: Servers = NONE) -> tuple[Deployment, ...]:
     """The deployments in a text, YAML or JSON; `source` names it in errors. Raises GraphError as `load` does."""
-    return tuple(each.deployment for each in check_text(text, source))
+    return tuple(each.deployment for each in check_text(text, source, servers))
 
 
-def check_text(text: str, source: str) -> tuple[Checked, ...]:
+def check_text(text: str, source: str, servers: Servers = NONE) -> tuple[Checked, ...]:
     """As `loads`, with the documents beside the deployments."""
-    return _checked(source, _documents(text, source, prefix=""), skip_others=False)
+    return _checked(source, _documents(text, source, prefix=""), servers, skip_others=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def _flat(data: Any, prefix: str) -> Iterator[_Found]:
 
 
 def _checked(
-    source: str, found: Sequence[_Found], skip_others: bool, violations: Sequence[Violation] = ()
+    source: str, found: Sequence[_Found], servers: Servers, skip_others: bool, violations: Sequence[Violation] = ()
 ) -> tuple[Checked, ...]:
     violations = list(violations)
     skipped: list[Violation] = []
@@ -115,11 +117,11 @@ def _checked(
         if other:
             violations.append(other)
             continue
-        document, wrong, warnings = _read(each)
+        document, wrong, warnings = _read(each, servers)
         violations += wrong
         violations += _named_before(document, each.prefix, places)
         if not violations:
-            deployment = frozen(document, [str(warning) for warning in warnings])
+            deployment = frozen(document, [str(warning) for warning in warnings], servers)
             checked.append(Checked(document, deployment, each.prefix, tuple(warnings)))
     if not violations and not checked:
         violations.append(Violation("document", rules.NO_DEPLOYMENT))
@@ -147,12 +149,12 @@ def _other_kind(found: _Found, rule: str) -> Violation | None:
     return Violation(f"{found.prefix}kind", rule + hint, shown(kind))
 
 
-def _read(found: _Found) -> tuple[schema.Document, list[Violation], list[Violation]]:
+def _read(found: _Found, servers: Servers) -> tuple[schema.Document, list[Violation], list[Violation]]:
     """A document with its defaults, what is wrong with it, and its warnings."""
     written, wrong_types = schema.read(found.data)
-    document = defaults.filled(written)
-    broken = _independent(validate.violations(document), wrong_types)
-    odd = [*schema.unknown_fields(written, ""), *validate.warnings(written, document)]
+    document = defaults.filled(written, servers)
+    broken = _independent(validate.violations(document, servers), wrong_types)
+    odd = [*schema.unknown_fields(written, ""), *validate.warnings(written, document, servers)]
     violations = [replace(each, path=found.prefix + each.path) for each in (*wrong_types, *broken)]
     return document, violations, [replace(each, path=found.prefix + each.path) for each in odd]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from gaal.graph.deployment import UnitType
 
 GROUP = "machinelearning.seldon.io"
@@ -56,10 +58,10 @@ UNIT_PROTOCOLS = {
 }
 """What a unit at an endpoint may speak, and what kfserving, the older name of v2, means."""
 
-NEEDS_NO_MODEL_URI = ("HUGGINGFACE_SERVER",)
 NOT_TENSORFLOW = ("SKLEARN_SERVER", "XGBOOST_SERVER", "MLFLOW_SERVER", "HUGGINGFACE_SERVER")
 
 
-def type_of(implementation: str) -> UnitType | None:
-    """The type that an implementation decides; None where it leaves it open."""
-    return UnitType.MODEL if implementation in PREPACKAGED else BUILT_IN.get(implementation)
+def type_of(implementation: str, servers: Collection[str] = ()) -> UnitType | None:
+    """The type that an implementation decides; None where it leaves it open. `servers` are those by configuration."""
+    is_server = implementation in PREPACKAGED or implementation in servers
+    return UnitType.MODEL if is_server else BUILT_IN.get(implementation)

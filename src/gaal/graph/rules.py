@@ -59,6 +59,11 @@ NO_CHILDREN = "a router needs at least one child"
 ABTEST_CHILDREN = "RANDOM_ABTEST needs exactly two children"
 ABTEST_RATIO = "ratioA must be a number from 0 to 1"
 MODEL_URI = "a prepackaged server needs a modelUri"
+FAR_SIDE = (
+    "this implementation asks a server that runs elsewhere and has the model; its endpoint.service_host must be given, "
+    "or for TENSORFLOW_SERVER the parameter rest_endpoint or grpc_endpoint"
+)
+FAR_SIDE_ADDRESS = "a rest_endpoint is written http://host:8501, a grpc_endpoint host:8500"
 UNIT_PROTOCOL = "a unit speaks seldon, v2, kfserving, tensorflow or classifier"
 NO_SUCH_CALL = "a unit that speaks v2 or tensorflow can neither route nor combine"
 TENSORFLOW_PROTOCOL = "this prepackaged server does not speak the tensorflow protocol"

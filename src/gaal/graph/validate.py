@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from gaal.errors import Violation
-from gaal.graph import names, parameters, rules, unit_code
+from gaal.graph import far_sides, names, parameters, rules, unit_code
 from gaal.graph.annotations import (
     BATCH,
     GRPC_TIMEOUT,
@@ -50,13 +50,14 @@ _KAFKA_ENV = ("KAFKA_BROKER", "KAFKA_INPUT_TOPIC", "KAFKA_OUTPUT_TOPIC")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A unit, its place, and what is around it."""
+    """A unit, its place, and what is around it. `servers` are the implementations by configuration."""
 
     unit: Unit
     path: str
     predictor: Predictor
     predictor_path: str
     annotations: Annotations
+    servers: Collection[str] = ()
 
     def at(self, *steps: str | int) -> str:
         return place(self.path, *steps)
@@ -72,13 +73,13 @@ class Standing:
             yield from replace(self, unit=child, path=self.at("children", index)).below()
 
 
-def violations(document: Document) -> Iterator[Violation]:
-    """Every rule that the document breaks."""
+def violations(document: Document, servers: Collection[str] = ()) -> Iterator[Violation]:
+    """Every rule that the document breaks. `servers` are the implementations that it may name beside Gaal's own."""
     yield from _head(document)
     yield from _predictors(document)
     for index, predictor in enumerate(document.spec.predictors):
         yield from _predictor(predictor, place("spec.predictors", index), document)
-        units = _units(document, index)
+        units = _units(document, index, servers)
         yield from _unique_units(units)
         for standing in units:
             for rule in _UNIT_RULES:
@@ -87,11 +88,11 @@ def violations(document: Document) -> Iterator[Violation]:
             yield from _calls_of_protocol(standing, document.spec.protocol)
 
 
-def warnings(written: Document, document: Document) -> Iterator[Violation]:
+def warnings(written: Document, document: Document, servers: Collection[str] = ()) -> Iterator[Violation]:
     """What is odd in a document as `written`, or once its defaults are filled in, and runs nevertheless."""
     for index, predictor in enumerate(written.spec.predictors):
         if predictor.graph:
-            yield from _overruled_types(predictor.graph, place("spec.predictors", index, "graph"))
+            yield from _overruled_types(predictor.graph, place("spec.predictors", index, "graph"), servers)
     for index in range(len(document.spec.predictors)):
         units = _units(document, index)
         yield from _mixed_endpoints(units, document.spec.transport)
@@ -102,12 +103,12 @@ def warnings(written: Document, document: Document) -> Iterator[Violation]:
     yield from _annotations_of_no_unit(document)
 
 
-def _units(document: Document, index: int) -> list[Standing]:
+def _units(document: Document, index: int, servers: Collection[str] = ()) -> list[Standing]:
     predictor = document.spec.predictors[index]
     if predictor.graph is None:
         return []
     path = place("spec.predictors", index)
-    root = Standing(predictor.graph, place(path, "graph"), predictor, path, of_predictor(document, index))
+    root = Standing(predictor.graph, place(path, "graph"), predictor, path, of_predictor(document, index), servers)
     return list(root.below())
 
 
@@ -232,7 +233,8 @@ def _unit_name(standing: Standing) -> Iterator[Violation]:
 def _known_words(standing: Standing) -> Iterator[Violation]:
     unit = standing.unit
     yield from _one_of(standing.at("type"), rules.UNIT_TYPE, unit.type, (each.value for each in UnitType))
-    yield from _one_of(standing.at("implementation"), rules.IMPLEMENTATION, unit.implementation, names.IMPLEMENTATIONS)
+    known = (*names.IMPLEMENTATIONS, *(each for each in standing.servers if each not in names.IMPLEMENTATIONS))
+    yield from _one_of(standing.at("implementation"), rules.IMPLEMENTATION, unit.implementation, known)
     for index, method in enumerate(unit.methods):
         yield from _one_of(standing.at("methods", index), rules.METHOD, method, (each.value for each in Method))
 
@@ -256,11 +258,31 @@ def _children(standing: Standing) -> Iterator[Violation]:
 
 def _model_uri(standing: Standing) -> Iterator[Violation]:
     implementation = standing.unit.implementation
-    required = implementation in names.PREPACKAGED and implementation not in names.NEEDS_NO_MODEL_URI
-    is_elsewhere = implementation in names.SPOKEN and bool(standing.unit.endpoint.service_host)
-    by_code = unit_code.annotated(standing.unit, standing.annotations) is not None
-    if required and not standing.unit.modelUri and not is_elsewhere and not by_code:
+    required = implementation in names.PREPACKAGED and implementation not in names.SPOKEN
+    if required and not standing.unit.modelUri and not _has_code(standing):
         yield Violation(standing.at("modelUri"), f"{rules.MODEL_URI}; the implementation is {implementation}")
+
+
+def _has_code(standing: Standing) -> bool:
+    """Whether an annotation or the configuration has code for the unit, whatever its implementation."""
+    by_annotation = unit_code.annotated(standing.unit, standing.annotations) is not None
+    return by_annotation or standing.unit.implementation in standing.servers
+
+
+def _far_side(standing: Standing) -> Iterator[Violation]:
+    """A server that Gaal only asks must stand somewhere."""
+    unit = standing.unit
+    if unit.implementation not in names.SPOKEN or _has_code(standing):
+        return
+    named = far_sides.named(unit)
+    for index, written in enumerate(unit.parameters):
+        value = written.value or ""
+        if written.name in named and far_sides.address(unit.implementation, written.name, value) is None:
+            at = standing.at("parameters", index, "value")
+            yield Violation(at, rules.FAR_SIDE_ADDRESS, shown(far_sides.without_login(value)))
+    if not unit.endpoint.service_host and not named:
+        loaded = f"; it loads {printable(shown(unit.modelUri))} by itself, not Gaal" if unit.modelUri else ""
+        yield Violation(standing.at("implementation"), rules.FAR_SIDE + loaded, unit.implementation)
 
 
 def _protocol_of_server(standing: Standing, protocol: str) -> Iterator[Violation]:
@@ -408,6 +430,7 @@ _UNIT_RULES = (
     _something_to_do,
     _children,
     _model_uri,
+    _far_side,
     _endpoint,
     _logger,
     _parameters,
@@ -415,7 +438,6 @@ _UNIT_RULES = (
     _placement,
     _unit_protocol,
     _tls,
-    _unit_protocol,
     _calls,
     _workers,
 )
@@ -424,13 +446,13 @@ _UNIT_RULES = (
 # Warnings.
 
 
-def _overruled_types(unit: Unit, path: str) -> Iterator[Violation]:
-    decided = names.type_of(unit.implementation)
+def _overruled_types(unit: Unit, path: str, servers: Collection[str]) -> Iterator[Violation]:
+    decided = names.type_of(unit.implementation, servers)
     if decided and unit.type not in ("", UnitType.UNKNOWN_TYPE.value, decided.value):
         rule = f"{rules.OVERRULED_TYPE}: {unit.implementation} is a {decided.value}"
         yield Violation(place(path, "type"), rule, shown(unit.type))
     for index, child in enumerate(unit.children):
-        yield from _overruled_types(child, place(path, "children", index))
+        yield from _overruled_types(child, place(path, "children", index), servers)
 
 
 def _odd_children(standing: Standing) -> Iterator[Violation]:
@@ -461,7 +483,8 @@ def _workers_of_none(standing: Standing) -> Iterator[Violation]:
 
 
 def _mixed_endpoints(units: list[Standing], transport: str) -> Iterator[Violation]:
-    remote = [standing for standing in units if standing.unit.endpoint.service_host]
+    # What parameters name stands in no endpoint, so Seldon Core does not look at it.
+    remote = [each for each in units if each.unit.endpoint.service_host and not far_sides.named(each.unit)]
     for standing in remote:
         if standing.unit.endpoint.type != transport.upper():
             yield Violation(standing.at("endpoint", "type"), rules.MIXED_ENDPOINTS, standing.unit.endpoint.type)

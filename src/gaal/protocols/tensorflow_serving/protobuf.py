@@ -13,7 +13,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from gaal.errors import MessageError
-from gaal.messages import Array, Encoding, Message
+from gaal.messages import Array, Encoding, Kind, Message, Payload
 from gaal.protocols.descriptors import message_class
 from gaal.protocols.named_tensors import arrays_of_payload, payload_of_arrays
 from gaal.protocols.tensorflow_serving.rest import INPUTS, OUTPUTS
@@ -91,6 +91,23 @@ def encode_request(message: Message, spec: ModelSpec, input_name: str = "") -> b
     fill_spec_of(request.model_spec, spec)
     _fill(request.inputs, arrays_of_payload(message.payload, (), input_name or INPUTS))
     return bytes(request.SerializeToString())
+
+
+def packed_request(message: Message) -> bytes | None:
+    """The PredictRequest that a message carries whole, as its custom data; None for every other message."""
+    payload = message.payload
+    if payload is None or payload.kind is not Kind.CUSTOM_DATA:
+        return None
+    packed = payload.value
+    return packed.value if packed.type_url.rpartition("/")[2] == "tensorflow.serving.PredictRequest" else None
+
+
+def packed_reply(body: bytes) -> Message:
+    """A PredictResponse whole, as custom data."""
+    parsed("PredictResponse", body)
+    url = "type.googleapis.com/tensorflow.serving.PredictResponse"
+    packed: Any = message_class("google.protobuf.Any")(type_url=url, value=body)
+    return Message(Payload(Kind.CUSTOM_DATA, packed), encoding=Encoding.PROTO)
 
 
 def decode_reply(body: bytes, output_name: str = "") -> Message:
