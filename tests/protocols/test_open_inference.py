@@ -25,6 +25,7 @@ from gaal.protocols.open_inference.inference import (
     message_of,
     reply_of,
     request_of,
+    tensors_of,
 )
 
 shapes = arrays.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3)
@@ -159,6 +160,60 @@ def test_a_reply_takes_every_way_back_to_the_client(by: str, array: Array) -> No
         assert [item.encode() if isinstance(item, str) else item for item in decoded] == expected
     else:
         assert same(got.tensors[0].array(), array)
+
+
+@given(numbers, st.sampled_from(["output-0", "x"]))
+def test_numbers_without_a_name_are_the_output_that_asking_for_it_gives(array: Array, default: str) -> None:
+    payload = Payload(Kind.TENSOR, array, ("a",))
+    [plain], [named] = tensors_of(payload, (), default), tensors_of(payload, [default], "")
+    assert (plain.name, plain.datatype, plain.shape, plain.parameters) == (
+        named.name,
+        named.datatype,
+        named.shape,
+        named.parameters,
+    )
+    assert plain.values is array is named.values
+
+
+def filled_in_place(reply: Inference) -> Any:
+    """The same reply, made by protobuf alone."""
+    message: Any = message_class("inference.ModelInferResponse")(
+        model_name=reply.model_name, model_version=reply.model_version, id=reply.id
+    )
+    for key, value in reply.parameters.items():
+        message.parameters[key].string_param = str(value)
+    for each in reply.tensors:
+        output = message.outputs.add(name=each.name, datatype=each.datatype, shape=each.shape)
+        for key, value in each.parameters.items():
+            output.parameters[key].string_param = str(value)
+        message.raw_output_contents.append(bytes(each.raw()))
+    return message
+
+
+names = texts | st.just("a name that is longer than what is kept of it " * 5)
+said = st.dictionaries(texts, texts, max_size=2)
+tensors = st.builds(
+    lambda name, array, parameters: Tensor(name, "FP64", array.shape, array, parameters),
+    names,
+    arrays.arrays("f8", shapes),
+    said,
+)
+
+
+@given(st.builds(Inference, st.lists(tensors, max_size=3), names, names, names, said))
+def test_a_reply_in_parts_is_the_one_that_protobuf_makes_of_it(reply: Inference) -> None:
+    expected = filled_in_place(reply)
+    for _ in range(2):  # some parts are kept from the first time
+        got: Any = message_class("inference.ModelInferResponse").FromString(protobuf.encode_reply(reply))
+        assert got == expected
+
+
+def test_names_that_a_client_chose_do_not_fill_the_memory() -> None:
+    kept = protobuf._known_entry.cache_info().currsize, protobuf._known_model.cache_info().currsize
+    long = "x" * 200
+    protobuf.encode_reply(Inference([Tensor(long, "FP64", (1,), np.ones(1))], long, long))
+    protobuf.encode_reply(Inference([Tensor("x", "FP64", (1,) * 200, b"12345678")], "m", long))
+    assert kept == (protobuf._known_entry.cache_info().currsize, protobuf._known_model.cache_info().currsize)
 
 
 @pytest.mark.parametrize(

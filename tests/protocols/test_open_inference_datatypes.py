@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -44,6 +44,24 @@ def test_raw_elements_are_read_as_they_were_written(array: Array) -> None:
     back = array_of_raw(datatype, array.shape, bytes(raw_of_array(array, datatype)), "x")
     assert same(back, array)
     assert back.flags.writeable
+
+
+@given(st.sampled_from(NUMERIC), st.integers(0, 70), st.integers(1, 3), st.sampled_from("<>"))
+def test_raw_elements_are_the_same_however_an_array_lies_in_memory(
+    dtype: str, side: int, step: int, order: Literal["<", ">"]
+) -> None:
+    square = np.arange(side * side).reshape(side, side).astype(np.dtype(dtype).newbyteorder(order))
+    for array in (square, square.T, square[::step, ::-step]):
+        expected = array.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+        assert bytes(raw_of_array(array, datatype_of(array))) == expected
+        printed = parse(dump(values_of_array(array, datatype_of(array))))
+        assert printed == array.astype(dtype).reshape(-1).tolist()
+
+
+@pytest.mark.parametrize("dtype", ["q", "l", "Q", "L", "p", "P"])
+def test_types_of_one_width_have_one_datatype(dtype: str) -> None:
+    kind = "INT" if np.dtype(dtype).kind == "i" else "UINT"
+    assert datatype_of(np.zeros(1, dtype)) == f"{kind}{np.dtype(dtype).itemsize * 8}"
 
 
 @given(numbers)

@@ -97,9 +97,13 @@ def arrays_of_payload(payload: Payload | None, asked: Sequence[str], default: st
 
     Raises MessageError for a name that is not there.
     """
-    if payload is None:
-        return {}
-    named = named_arrays(payload)
+    return {} if payload is None else asked_arrays(payload, named_arrays(payload), asked, default)
+
+
+def asked_arrays(
+    payload: Payload, named: dict[str, Array] | None, asked: Sequence[str], default: str
+) -> dict[str, Array]:
+    """As `arrays_of_payload`, for who has the `named_arrays` of the payload already."""
     if named is not None:
         return {name: _asked(named, name, at) for at, name in enumerate(asked)} if asked else named
     if payload.kind.is_data and asked and set(asked) <= set(payload.names) and payload.array.ndim == 2:
@@ -114,13 +118,16 @@ def arrays_of_payload(payload: Payload | None, asked: Sequence[str], default: st
 
 def named_arrays(payload: Payload) -> dict[str, Array] | None:
     """The arrays that have names of their own; None where there are none such."""
-    if isinstance(payload.source, NamedSource):
-        return payload.source.arrays()
-    if payload.kind is Kind.TENSORS:
+    source, kind = payload.source, payload.kind
+    if source is not None and isinstance(source, NamedSource):
+        return source.arrays()
+    if kind is Kind.TENSOR:
+        return None
+    if kind is Kind.TENSORS:
         return dict(payload.value)
-    if payload.kind is Kind.NDARRAY:
+    if kind is Kind.NDARRAY:
         return _columns_of_their_own_types(payload.array, payload.names)
-    if payload.kind is not Kind.JSON_DATA or not isinstance(payload.value, dict) or not payload.value:
+    if kind is not Kind.JSON_DATA or not isinstance(payload.value, dict) or not payload.value:
         return None
     arrays = {str(name): _as_array(value) for name, value in payload.value.items()}
     found = {name: array for name, array in arrays.items() if array is not None}

@@ -47,23 +47,30 @@ _DTYPES = {
 """How the elements are stored."""
 
 DATATYPES = tuple(_DTYPES)
-_OF_DTYPE = {dtype.removeprefix("<"): name for name, dtype in _DTYPES.items() if name not in (BF16, BYTES)} | {
-    "b1": "BOOL"
+_OF_DTYPE = {
+    np.dtype(order + dtype.removeprefix("<")): name
+    for name, dtype in _DTYPES.items()
+    if name not in (BF16, BYTES)
+    for order in "<>"
 }
 _STORED = {name: np.dtype(dtype) for name, dtype in _DTYPES.items()}
 _NATIVE = {**{name: dtype.newbyteorder("=") for name, dtype in _STORED.items()}, BF16: np.dtype(np.float32)}
 _LENGTH = struct.Struct("<I")
 
+_SMALL = 4096
+"""Bytes. The elements of a smaller array are copied sooner than viewed."""
+
 
 def check_datatype(datatype: Any, place: str) -> str:
+    """`place` is that of the tensor."""
     if not isinstance(datatype, str) or datatype not in _DTYPES:
-        raise refusal(place, f"must be one of {', '.join(DATATYPES)}", datatype)
+        raise refusal(f"{place}.datatype", f"must be one of {', '.join(DATATYPES)}", datatype)
     return datatype
 
 
 def datatype_of(array: Array) -> str:
     """Raises MessageError for an array of anything but numbers, bools, str and bytes."""
-    datatype = _OF_DTYPE.get(array.dtype.str[1:])
+    datatype = _OF_DTYPE.get(array.dtype)
     if datatype is not None:
         return datatype
     if array.dtype.kind in "OSU":
@@ -89,17 +96,17 @@ def array_of_raw(datatype: str, shape: Sequence[int], raw: Raw, place: str) -> A
     n_bytes = math.prod(shape) * stored.itemsize
     if len(raw) != n_bytes:
         raise refusal(place, f"must have the {n_bytes} bytes of {datatype} in shape {list(shape)}", f"{len(raw)} bytes")
-    elements = np.frombuffer(raw, stored).reshape(shape)
+    elements = np.ndarray(shape, stored, raw)
     return _of_bfloat16(elements) if datatype == BF16 else elements.astype(_NATIVE[datatype])
 
 
 def raw_of_array(array: Array, datatype: str) -> Raw:
-    """Without a copy where the array is already as it must be."""
+    """Without a copy where the array is large, and already as it must be."""
     if datatype == BYTES:
         return b"".join(_with_length(item) for item in array.reshape(-1).tolist())
     stored = _bfloat16(array) if datatype == BF16 else array.astype(_STORED[datatype], copy=False)
-    if stored.size == 0:
-        return b""  # a view of nothing cannot be cast
+    if stored.nbytes < _SMALL:
+        return stored.tobytes()
     return np.ascontiguousarray(stored).reshape(-1).view(np.uint8).data
 
 
@@ -161,8 +168,9 @@ def array_of_values(datatype: str, shape: Sequence[int], values: Any, place: str
 
 
 def shaped(array: Array, shape: Sequence[int], place: str) -> Array:
-    if array.size != math.prod(shape):
-        raise refusal(place, f"must have the {math.prod(shape)} elements of shape {list(shape)}", f"{array.size}")
+    n_elements = math.prod(shape)
+    if array.size != n_elements:
+        raise refusal(place, f"must have the {n_elements} elements of shape {list(shape)}", f"{array.size}")
     return array.reshape(shape)
 
 
@@ -170,14 +178,16 @@ def _numbers(datatype: str, values: list[Any], place: str) -> Array:
     dtype = numpy_dtype(datatype)
     try:
         array = np.asarray(values)
+        if array.dtype == dtype:
+            return array
         if array.dtype.kind == "U":
             array = np.asarray([NON_FINITE.get(item, item) for item in _flat(values)])
         elif array.dtype.kind == "f" and dtype.kind in "iu" and dtype.itemsize == 8:
             array = _long_integers(values, array, dtype)
     except (ValueError, OverflowError):  # ragged, or beyond 64 bits
         raise refusal(place, f"must be {_MUST_BE[dtype.kind]} in an even array", values) from None
-    if array.dtype == dtype or array.size == 0:
-        return array.astype(dtype, copy=False)
+    if array.size == 0:
+        return array.astype(dtype)
     if array.dtype.kind not in _TAKEN[dtype.kind]:
         raise refusal(place, f"must be {_MUST_BE[dtype.kind]} for {datatype}", values)
     return array.astype(dtype) if dtype.kind == "f" else _whole(array, dtype, datatype, place)
@@ -210,11 +220,12 @@ def values_of_array(array: Array, datatype: str) -> Any:
     """
     if datatype == BYTES:
         return [bytes_of(item).decode() for item in array.reshape(-1).tolist()]
-    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
-        array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
-    return np.ascontiguousarray(array).reshape(-1)
+    dtype = array.dtype
+    if dtype.kind == "f" and dtype.itemsize not in (4, 8):
+        array = array.astype(np.float32 if dtype.itemsize == 2 else np.float64)
+    elif not dtype.isnative:
+        array = array.astype(dtype.newbyteorder("="))
+    return array.ravel()
 
 
 def _flat(values: Iterable[Any]) -> list[Any]:

@@ -27,7 +27,7 @@ from gaal.errors import MessageError
 from gaal.messages import NO_META, Array, Encoding, Json, Kind, Message, Meta, Payload
 from gaal.protocols.base64_text import decode_base64
 from gaal.protocols.json_text import dump, parse, plain, refusal
-from gaal.protocols.named_tensors import NamedSource, arrays_of_payload, named_arrays, payload_of_arrays
+from gaal.protocols.named_tensors import NamedSource, asked_arrays, named_arrays, payload_of_arrays
 from gaal.protocols.open_inference.datatypes import (
     BYTES,
     Raw,
@@ -173,11 +173,14 @@ def _json(tensor: Tensor) -> Any:
 
 def reply_of(message: Message, request: Inference, model_name: str, model_version: str) -> Inference:
     """The reply to `request`, with the outputs that it asks for. Raises MessageError."""
-    asked = [output.name for output in request.outputs]
-    if any("classification" in output.parameters for output in request.outputs):
-        raise MessageError("outputs: classification is not served; ask for the output itself")
-    tensors = tensors_of(message.payload, asked, OUTPUT)
+    tensors = tensors_of(message.payload, _asked(request.outputs) if request.outputs else (), OUTPUT)
     return Inference(tensors, model_name, model_version, message.meta.puid, parameters_of(message.meta))
+
+
+def _asked(outputs: Sequence[AskedOutput]) -> Sequence[str]:
+    if any("classification" in output.parameters for output in outputs):
+        raise MessageError("outputs: classification is not served; ask for the output itself")
+    return [output.name for output in outputs]
 
 
 def request_of(message: Message, model_name: str, model_version: str = "", puid: str = "") -> Inference:
@@ -204,10 +207,13 @@ def tensors_of(payload: Payload | None, asked: Sequence[str], default: str) -> S
     if payload is None:
         return ()
     source = payload.source
-    if isinstance(source, Inference) and not asked:
+    if source is not None and isinstance(source, Inference) and not asked:
         return source.tensors
-    content_type = None if named_arrays(payload) is not None else _CONTENT_TYPES.get(payload.kind)
-    arrays = arrays_of_payload(payload, asked, default)
+    if source is None and payload.kind is Kind.TENSOR and not asked:  # as most replies are: it has no other name
+        return (_tensor(default, payload.array, None),)
+    named = named_arrays(payload)
+    arrays = asked_arrays(payload, named, asked, default)
+    content_type = None if named is not None or payload.kind.is_data else _CONTENT_TYPES.get(payload.kind)
     return [_tensor(name, array, content_type) for name, array in arrays.items()]
 
 

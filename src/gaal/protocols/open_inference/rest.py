@@ -20,6 +20,7 @@ Body: TypeAlias = tuple[bytes, int | None]
 """A body, and the length of the JSON at its start where binary tensors follow."""
 
 _BINARY_SIZE = "binary_data_size"
+_NOTHING = memoryview(b"")
 
 
 # Reading
@@ -32,9 +33,9 @@ def decode_request(body: bytes, json_bytes: int | None = None) -> Inference:
         raise refusal("inputs", "must have at least one tensor", fields.get("inputs"))
     return Inference(
         tensors,
-        id=_text(fields, "id", "id"),
-        parameters=_parameters(fields, "parameters"),
-        outputs=[_asked(each, f"outputs[{at}]") for at, each in enumerate(_objects(fields, "outputs"))],
+        id=_text(fields, "id"),
+        parameters=_parameters(fields),
+        outputs=_asked(_objects(fields, "outputs")),
     )
 
 
@@ -42,10 +43,10 @@ def decode_reply(body: bytes, json_bytes: int | None = None) -> Inference:
     fields, binary = _parts(body, json_bytes)
     return Inference(
         _tensors(fields, "outputs", binary),
-        _text(fields, "model_name", "model_name"),
-        _text(fields, "model_version", "model_version"),
-        _text(fields, "id", "id"),
-        _parameters(fields, "parameters"),
+        _text(fields, "model_name"),
+        _text(fields, "model_version"),
+        _text(fields, "id"),
+        _parameters(fields),
     )
 
 
@@ -60,7 +61,7 @@ def json_length(header: bytes | str | None) -> int | None:
 
 
 def _parts(body: bytes, json_bytes: int | None) -> tuple[dict[str, Any], memoryview]:
-    binary = memoryview(b"")
+    binary = _NOTHING
     if json_bytes is not None:
         if json_bytes > len(body):
             rule = f"must be at most the {len(body)} bytes of the body"
@@ -77,21 +78,22 @@ def _tensors(fields: Mapping[str, Any], field: str, binary: memoryview) -> list[
     tensors = []
     for at, each in enumerate(_objects(fields, field)):
         tensor, n_bytes = _tensor(each, f"{field}[{at}]", binary)
-        binary = binary[n_bytes:]
+        if n_bytes:
+            binary = binary[n_bytes:]
         tensors.append(tensor)
     if binary:
         raise MessageError(f"{field}: {len(binary)} bytes behind the JSON belong to no tensor")
-    if len({tensor.name for tensor in tensors}) < len(tensors):
+    if len(tensors) > 1 and len({tensor.name for tensor in tensors}) < len(tensors):
         raise refusal(field, "every tensor must have a name of its own", [tensor.name for tensor in tensors])
     return tensors
 
 
 def _tensor(fields: Mapping[str, Any], place: str, binary: memoryview) -> tuple[Tensor, int]:
     """And the number of bytes behind the JSON that are its own."""
-    name = _text(fields, "name", f"{place}.name")
-    datatype = check_datatype(fields.get("datatype"), f"{place}.datatype")
-    shape = _shape(fields.get("shape"), f"{place}.shape")
-    parameters = _parameters(fields, f"{place}.parameters")
+    name = _text(fields, "name", place)
+    datatype = check_datatype(fields.get("datatype"), place)
+    shape = _shape(fields.get("shape"), place)
+    parameters = _parameters(fields, place)
     if _BINARY_SIZE not in parameters:
         if "data" not in fields:
             raise MessageError(f"{place}.data: must be there, or the parameter {_BINARY_SIZE}")
@@ -104,8 +106,14 @@ def _tensor(fields: Mapping[str, Any], place: str, binary: memoryview) -> tuple[
     return Tensor(name, datatype, shape, binary[:n_bytes], own, place), n_bytes
 
 
-def _asked(fields: Mapping[str, Any], place: str) -> AskedOutput:
-    return AskedOutput(_text(fields, "name", f"{place}.name"), _parameters(fields, f"{place}.parameters"))
+def _asked(outputs: Sequence[dict[str, Any]]) -> Sequence[AskedOutput]:
+    if not outputs:
+        return ()
+    places = [f"outputs[{at}]" for at in range(len(outputs))]
+    return [
+        AskedOutput(_text(each, "name", place), _parameters(each, place))
+        for each, place in zip(outputs, places, strict=True)
+    ]
 
 
 def _objects(fields: Mapping[str, Any], field: str) -> Sequence[dict[str, Any]]:
@@ -120,32 +128,39 @@ def _objects(fields: Mapping[str, Any], field: str) -> Sequence[dict[str, Any]]:
     return values
 
 
-def _text(fields: Mapping[str, Any], field: str, place: str) -> str:
+# A place is put together for an error alone: for every field of every request, that would take as long as the rest.
+
+
+def _text(fields: Mapping[str, Any], field: str, place: str = "") -> str:
     value = fields.get(field)
     if value is None and field != "name":
         return ""
     if not isinstance(value, str):
-        raise refusal(place, "must be a string", value)
+        raise refusal(_below(place, field), "must be a string", value)
     return value
 
 
 def _shape(value: Any, place: str) -> Sequence[int]:
     if not isinstance(value, list):
-        raise refusal(place, "must be an array of integers", value)
+        raise refusal(_below(place, "shape"), "must be an array of integers", value)
     for at, size in enumerate(value):
         if type(size) is not int or size < 0:
-            raise refusal(f"{place}[{at}]", "must be an integer ≥ 0", size)
+            raise refusal(_below(place, f"shape[{at}]"), "must be an integer ≥ 0", size)
     return value
 
 
-def _parameters(fields: Mapping[str, Any], place: str) -> Parameters:
+def _parameters(fields: Mapping[str, Any], place: str = "") -> Parameters:
     """A null is the same as nothing."""
     value = fields.get("parameters")
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise refusal(place, "must be a JSON object", value)
+        raise refusal(_below(place, "parameters"), "must be a JSON object", value)
     return {key: item for key, item in value.items() if item is not None}
+
+
+def _below(place: str, field: str) -> str:
+    return f"{place}.{field}" if place else field
 
 
 # Writing
@@ -158,7 +173,7 @@ def encode_request(inference: Inference, *, binary: bool = False) -> Body:
     if parameters:
         fields["parameters"] = parameters
     outputs = [_asked_object(output) for output in inference.outputs]
-    return _body(fields, "inputs", inference.tensors, [binary] * len(inference.tensors), outputs)
+    return _body(fields, "inputs", inference.tensors, {}, binary, outputs)
 
 
 def encode_reply(reply: Inference, request: Inference) -> Body:
@@ -171,8 +186,13 @@ def encode_reply(reply: Inference, request: Inference) -> Body:
     if reply.parameters:
         fields["parameters"] = reply.parameters
     general = request.parameters.get("binary_data_output", False) is True
-    own = {output.name: output.parameters.get("binary_data", general) is True for output in request.outputs}
-    return _body(fields, "outputs", reply.tensors, [own.get(tensor.name, general) for tensor in reply.tensors])
+    return _body(fields, "outputs", reply.tensors, _binary(request.outputs) if request.outputs else {}, general)
+
+
+def _binary(outputs: Sequence[AskedOutput]) -> dict[str, bool]:
+    """The outputs that say themselves whether they are to stand behind the JSON."""
+    said = {output.name: output.parameters.get("binary_data") for output in outputs}
+    return {name: value is True for name, value in said.items() if value is not None}
 
 
 def _asked_object(output: AskedOutput) -> dict[str, Any]:
@@ -183,13 +203,15 @@ def _body(
     fields: dict[str, Any],
     field: str,
     tensors: Sequence[Tensor],
-    binary: Sequence[bool],
+    binary: Mapping[str, bool],
+    others_binary: bool,
     outputs: Sequence[dict[str, Any]] = (),
 ) -> Body:
+    """`binary` says by name which tensors stand behind the JSON; `others_binary`, whether those do that it lacks."""
     behind: list[bytes | memoryview] = []
     objects = []
-    for tensor, is_binary in zip(tensors, binary, strict=True):
-        if is_binary:
+    for tensor in tensors:
+        if binary.get(tensor.name, others_binary):
             raw = tensor.raw()
             behind.append(raw)
             objects.append(_object(tensor, {**tensor.parameters, _BINARY_SIZE: len(raw)}))
@@ -199,7 +221,7 @@ def _body(
     if outputs:
         fields["outputs"] = outputs
     text = dump(fields)
-    if not any(binary):
+    if not behind:
         return text, None
     return b"".join((text, *behind)), len(text)
 
@@ -212,11 +234,14 @@ def _object(tensor: Tensor, parameters: Parameters) -> dict[str, Any]:
 
 
 def _object_with_data(tensor: Tensor) -> dict[str, Any]:
+    fields = _object(tensor, tensor.parameters)
     if isinstance(tensor.values, list):  # as it came
-        return {**_object(tensor, tensor.parameters), "data": tensor.values}
+        fields["data"] = tensor.values
+        return fields
     array = tensor.elements()
     try:
-        return {**_object(tensor, tensor.parameters), "data": values_of_array(array, tensor.datatype)}
+        fields["data"] = values_of_array(array, tensor.datatype)
+        return fields
     except UnicodeDecodeError:
         data = [encode_base64(bytes_of(item)) for item in array.reshape(-1).tolist()]
         return {**_object(tensor, {**tensor.parameters, "content_type": "base64"}), "data": data}
