@@ -15,7 +15,7 @@ from gaal.errors import GaalError, PermissionDenied
 from gaal.gateway.accounts import Accounts
 from gaal.gateway.caller import Caller
 from gaal.transport.bodies import MAX_DISCARDED, Disconnected, form_field, media_type_of, read_body
-from gaal.transport.deployments import Deployments
+from gaal.transport.deployments import Deployments, Served
 from gaal.transport.errors import error_trailers, grpc_code, grpc_text
 from gaal.transport.grpc import Call, GrpcServer, Method, StreamingMethod, UnaryMethod, Wire
 from gaal.transport.rest import Endpoint, Reply, Request, RestServer
@@ -33,26 +33,26 @@ class Access:
         self.accounts = accounts
         self._deployments = deployments
 
+    def known(self, token: bytes | None, *, writes: bool) -> Caller | None:
+        """Who shows this token, if that is in memory and allows it. Where it is None, `caller` tells why, or who."""
+        caller = self.accounts.known(token) if token else None
+        if caller is None or not (caller.scope.allows_writing if writes else caller.scope.allows_reading):
+            return None
+        return caller
+
     async def caller(self, token: bytes | None, *, writes: bool) -> Caller:
         """Raises Unauthenticated, PermissionDenied, and StoreError if nobody can say."""
-        caller = self.accounts.known(token) if token else None
-        if caller is None:
-            caller = await self.accounts.caller_of_token(token.decode("latin-1") if token else None)
+        caller = await self.accounts.caller_of_token(token.decode("latin-1") if token else None)
         if not (caller.scope.allows_writing if writes else caller.scope.allows_reading):
             what = "predictions and feedback" if writes else "reading"
             raise PermissionDenied(f"scope: must allow {what}, is {caller.scope}", "SCOPE_NOT_ALLOWED")
         return caller
 
-    async def caller_of_request(self, endpoint: Endpoint, request: Request, token: bytes | None) -> Caller:
-        """As `caller`; also raises NotFound if the deployment is not there for the caller."""
-        writes = request.method not in READING
-        caller = await self.caller(token, writes=writes)
-        served = endpoint.served
-        if served is not None and not (served.clients is None and caller.scope.is_all):
-            if not served.is_seen_by(caller):
-                raise self._deployments.seen_by(caller).nothing_at(request.scope["path"])
-            served.check_allowed(caller, writes)
-        return caller
+    def check_seen(self, served: Served, request: Request, *, writes: bool) -> None:
+        """Raises NotFound if the deployment is not there for the caller, and PermissionDenied."""
+        if not served.is_seen_by(request.caller):
+            raise self._deployments.seen_by(request.caller).nothing_at(request.scope["path"])
+        served.check_allowed(request.caller, writes)
 
 
 class GuardedRestServer(RestServer):
@@ -75,7 +75,12 @@ class GuardedRestServer(RestServer):
                 return refuse(error)
             receive = _again(body, receive)
         try:
-            request.caller = await self._access.caller_of_request(endpoint, request, token)
+            writes = request.method not in READING
+            known = self._access.known(token, writes=writes)
+            request.caller = known or await self._access.caller(token, writes=writes)
+            served = endpoint.served
+            if served is not None and not (served.clients is None and request.caller.scope.is_all):
+                self._access.check_seen(served, request, writes=writes)
             forget_token(request.headers)
             with self._access.accounts.admitted(request.caller):
                 return await super()._answer(endpoint, request, receive)
@@ -117,7 +122,8 @@ class GuardedGrpcServer(GrpcServer):
 
     async def _let_in(self, method: Method, call: Call) -> AbstractContextManager[None]:
         """Says in the call who calls. What it gives counts the call while it is under way. Both raise GaalError."""
-        call.caller = await self._access.caller(token_of_metadata(call.headers), writes=not method.reads)
+        token, writes = token_of_metadata(call.headers), not method.reads
+        call.caller = self._access.known(token, writes=writes) or await self._access.caller(token, writes=writes)
         forget_token(call.headers)
         return self._access.accounts.admitted(call.caller)
 

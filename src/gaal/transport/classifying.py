@@ -95,7 +95,7 @@ class Classifying:
         """Who shows this token. Raises AccessError, and StoreError if nobody can say."""
         if token is None and self.anonymous:
             return ANONYMOUS
-        return await self.access.caller(token, writes=True)
+        return self.access.known(token, writes=True) or await self.access.caller(token, writes=True)
 
     async def caller_of_js_key(self, key: str | None, referrer: str | None) -> Caller:
         """Who shows this key. Raises as `caller_of_token`."""
