@@ -45,6 +45,9 @@ class Unit(ClassifierUnit):
     async def predict(self, message: Message, context: Context, /) -> Message:
         return message
 
+    async def reachable(self) -> None:
+        """It is in this process."""
+
 
 class Units:
     """Makes deployments over units of their own, and finds one called `served`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -10,7 +11,7 @@ from gaal.executor.context import Context
 from gaal.messages import Feedback, Kind, Message, ModelMetadata, Payload
 
 
-class ClassifierUnit:
+class ClassifierUnit(ABC):
     """A microservice of Seldon Server at a unit of a graph. It takes no feedback, and has no metadata or health."""
 
     immediate = False
@@ -41,8 +42,9 @@ class ClassifierUnit:
         await self.reachable()
         return Message(Payload(Kind.STR_DATA, "healthy"), encoding=context.encoding)
 
+    @abstractmethod
     async def reachable(self) -> None:
-        raise NotImplementedError
+        """Returns when there is a connection to the microservice. Raises Unavailable."""
 
     def _refuse(self, method: str) -> NoReturn:
         raise ComponentError(self._unit, f"{method}: a Classifier microservice can only predict")
